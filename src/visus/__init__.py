@@ -1,0 +1,43 @@
+"""Computer vision from the pixel to the deployed model.
+
+`import visus` loads no framework: every room (`visus.image`, `visus.data`, `visus.models`, ...) is imported
+when it is first touched.
+
+Example:
+    >>> from visus.train import train
+    >>> run = train("flowers/", out="runs/flowers")                 # doctest: +SKIP
+    >>> from visus.predict import predict
+    >>> results = predict("runs/flowers", ["a.jpg", "b.jpg"])       # doctest: +SKIP
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "data",
+    "draw",
+    "evaluate",
+    "explain",
+    "image",
+    "models",
+    "nn",
+    "predict",
+    "runtime",
+    "structures",
+    "train",
+]
+
+if TYPE_CHECKING:
+    from visus import data, draw, evaluate, explain, image, models, nn, predict, runtime, structures, train
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return importlib.import_module(f"visus.{name}")
+    raise AttributeError(f"module 'visus' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

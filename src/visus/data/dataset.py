@@ -1,0 +1,153 @@
+"""A data set: samples in a fixed order, and the names of their classes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visus.structures import InputError, Sample
+
+Task = Literal["single", "multi"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset(Sequence[Sample]):
+    """Samples and class names, as every reader in `visus.data.formats` returns them.
+
+    Nothing is decoded: a sample's image is a path until somebody reads it (or an array, where the source is one).
+
+    Attributes:
+        samples: The samples, in an order that depends on the source alone, never on the file system.
+        class_names: Name of class 0, 1, ..., K-1.
+        name: What a person calls it, such as `flowers5`.
+        root: The folder that relative sources refer to, or None.
+        notes: What reading skipped or found odd, as sentences with counts.
+    """
+
+    samples: tuple[Sample, ...]
+    class_names: tuple[str, ...]
+    name: str = ""
+    root: Path | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "samples", tuple(self.samples))
+        object.__setattr__(self, "class_names", tuple(self.class_names))
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.samples[index]
+
+    def __iter__(self) -> Iterator[Sample]:
+        return iter(self.samples)
+
+    @property
+    def num_classes(self) -> int:
+        """K, the number of class names."""
+        return len(self.class_names)
+
+    @property
+    def task(self) -> Task:
+        """`multi` when a picture may carry several labels, else `single`."""
+        multi = any(s.target is not None and s.target.labels is not None for s in self.samples)
+        return "multi" if multi else "single"
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The split names that occur, in the order train, val, test, others."""
+        present = {s.split for s in self.samples if s.split is not None}
+        known = [name for name in ("train", "val", "test") if name in present]
+        return (*known, *sorted(present - set(known)))
+
+    def split(self, name: str) -> Dataset:
+        """The samples of one split.
+
+        Raises:
+            InputError: No sample belongs to that split.
+        """
+        chosen = tuple(s for s in self.samples if s.split == name)
+        if not chosen:
+            raise InputError(
+                f"The data set {self.name or 'given'} has no split named {name!r}; it has "
+                f"{', '.join(self.splits) or 'none'}. Use one of these, or split it with visus.data.split."
+            )
+        return replace(self, samples=chosen)
+
+    def subset(self, indices: Any) -> Dataset:
+        """The samples at the given positions, in the given order (integers) or kept (a boolean mask)."""
+        indices = np.asarray(indices)
+        if indices.dtype == bool:
+            indices = np.flatnonzero(indices)
+        return replace(self, samples=tuple(self.samples[int(i)] for i in indices))
+
+    def labels(self) -> NDArray[np.int32]:
+        """int32 `(N,)` class indices; -1 where a sample has no single label."""
+        return np.array(
+            [-1 if s.target is None or s.target.label is None else s.target.label for s in self.samples],
+            np.int32,
+        )
+
+    def targets(self, soft: bool = False) -> NDArray[np.float32]:
+        """float32 `(N, K)` targets: one-hot, or multi-hot, or (`soft`) the annotators' probabilities.
+
+        Raises:
+            InputError: A sample has no label, or a label outside the class names.
+        """
+        out = np.zeros((len(self), self.num_classes), np.float32)
+        for row, sample in zip(out, self.samples):
+            target = sample.target
+            if target is None:
+                raise InputError(f"{sample.source} has no label, and training needs one for every picture.")
+            if soft and target.scores is not None:
+                row[:] = target.scores
+            elif target.labels is not None:
+                row[:] = target.labels
+            elif target.label is not None and target.label < self.num_classes:
+                row[target.label] = 1.0
+            else:
+                raise InputError(
+                    f"{sample.source} has the label {target.label}, but there are only {self.num_classes} "
+                    f"classes (0..{self.num_classes - 1})."
+                )
+        return out
+
+    def counts(self) -> dict[str, int]:
+        """Class name -> number of samples (a multi-label picture counts for each of its labels)."""
+        totals = np.zeros(self.num_classes, np.int64)
+        for sample in self.samples:
+            if sample.target is None:
+                continue
+            if sample.target.labels is not None:
+                totals += sample.target.labels
+            elif sample.target.label is not None:
+                totals[sample.target.label] += 1
+        return {name: int(n) for name, n in zip(self.class_names, totals)}
+
+    def fingerprint(self) -> str:
+        """SHA-256 over class names, sources, splits, labels and each file's size and time, or each array's bytes.
+
+        It changes when a picture is added, removed, edited, relabelled or moved to another split.
+        """
+        digest = hashlib.sha256("\0".join(self.class_names).encode())
+        for sample in self.samples:
+            target = sample.target
+            label = None if target is None else (target.label, _bytes(target.labels), _bytes(target.scores))
+            if isinstance(sample.image, Path):
+                stat = sample.image.stat() if sample.image.exists() else None
+                content: Any = None if stat is None else (stat.st_size, stat.st_mtime_ns)
+            else:
+                content = (sample.image.shape, hashlib.sha256(np.ascontiguousarray(sample.image)).hexdigest())
+            digest.update(repr((sample.source, sample.split, sample.group, label, content)).encode())
+        return digest.hexdigest()
+
+
+def _bytes(array: NDArray[Any] | None) -> bytes | None:
+    return None if array is None else array.tobytes()
