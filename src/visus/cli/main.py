@@ -1,0 +1,59 @@
+"""The `visus` command: one subcommand for each file of this folder."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+from typing import Annotated
+
+import typer
+
+import visus
+from visus.structures import InputError
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"visus {visus.__version__}")
+        raise typer.Exit
+
+
+def build() -> typer.Typer:
+    """The Typer application: `cli/train.py` holds the function `train`, and that is `visus train`."""
+    app = typer.Typer(
+        name="visus",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback(help="Computer vision from the pixel to the deployed model.")
+    def common(
+        version: Annotated[
+            bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        ] = False,
+    ) -> None:
+        pass
+
+    for module in sorted(m.name for m in pkgutil.iter_modules(importlib.import_module("visus.cli").__path__)):
+        if module == "main" or module.startswith("_"):
+            continue
+        app.command(module)(getattr(importlib.import_module(f"visus.cli.{module}"), module))
+    return app
+
+
+def main() -> None:
+    """Runs the command line; exit code 0 done, 1 done with findings, 2 wrong usage or input, 130 interrupted."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        build()()
+    except (InputError, OSError) as error:
+        sys.stdout.flush()
+        typer.echo(f"visus: {error}", err=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("visus: interrupted; what was written so far is usable.", err=True)
+        raise SystemExit(130) from None
