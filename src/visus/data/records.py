@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from visus.structures import InputError
 
 Compression = Literal["none", "gzip", "zlib"]
-Words = NDArray[np.uint32]
+Words = NDArray[Any]  # uint32
 
 MAX_RECORD_BYTES = 1 << 30
 _CHUNK = 1 << 20  # bytes; keeps the working set of crc32c within the processor's cache
@@ -247,12 +247,13 @@ def _tree(data: memoryview, register: int) -> int:
 
 
 def _shifted(registers: Words, tables: Words) -> Words:
-    return (
+    shifted: Words = (
         tables[0][registers & 0xFF]
         ^ tables[1][(registers >> 8) & 0xFF]
         ^ tables[2][(registers >> 16) & 0xFF]
         ^ tables[3][registers >> 24]
     )
+    return shifted
 
 
 @cache
@@ -272,5 +273,5 @@ def _shift_tables(level: int) -> Words:
     one_byte = np.array(_byte_table(), np.uint32)
     tables: Words = np.arange(256, dtype=np.uint32) << np.array([[0], [8], [16], [24]], np.uint32)
     for _ in range(4):
-        tables = one_byte[tables & 0xFF] ^ (tables >> np.uint32(8))
+        tables = one_byte[tables & 0xFF] ^ (tables >> 8)
     return tables
