@@ -258,7 +258,7 @@ def _shifted(registers: Words, tables: Words) -> Words:
 
 @cache
 def _byte_table() -> list[int]:
-    table = np.arange(256, dtype=np.uint32)
+    table: Words = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         table = (table >> 1) ^ (table & 1) * np.uint32(0x82F63B78)
     return [int(value) for value in table]
