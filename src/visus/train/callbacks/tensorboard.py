@@ -87,7 +87,8 @@ class TensorBoard(keras.callbacks.Callback):
                 self._run("validation").scalars(validation, epoch + 1)
             if self.histograms_every and (epoch + 1) % self.histograms_every == 0:
                 for weight in self.model.weights:
-                    self._run("train").histogram(weight.path, weight.numpy(), epoch + 1)
+                    tag = weight.path.removeprefix(f"{self.model.name}/")
+                    self._run("train").histogram(tag, weight.numpy(), epoch + 1)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Keras' hook."""
