@@ -1,0 +1,89 @@
+"""Fingerprints of pictures: equal pixels, and pictures that look alike."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from visus.image.color import converted
+
+NEAR = 5
+"""Bits out of 64 in which the difference hashes of near-duplicates differ at most."""
+
+
+def digest(image: NDArray[Any]) -> str:
+    """SHA-256 of a picture's pixels, type and shape, in hexadecimal: equal only for equal pictures.
+
+    The file format, its metadata and its suffix play no part.
+    """
+    content = hashlib.sha256(f"{image.dtype.name} {image.shape} ".encode())
+    content.update(np.ascontiguousarray(image).data)
+    return content.hexdigest()
+
+
+def dhash(image: NDArray[np.uint8]) -> int:
+    """64-bit difference hash: nearly the same for pictures that look nearly the same.
+
+    The picture is made gray and averaged down to 8 rows of 9 pixels; each bit says whether a pixel is
+    brighter than its left neighbour, row by row, the first one the highest. It survives another size, format,
+    compression or slight change of colour, not a crop or a flip. A picture without any change from left to
+    right has the hash 0, so that all plain pictures look alike (N. Krawetz, "Kind of Like That", 2013).
+
+    Args:
+        image: uint8 `(height, width)` or `(height, width, n)`.
+
+    Returns:
+        0 .. 2**64 - 1. Keep it in integers: float64 loses the last bits.
+
+    Example:
+        >>> ramp = np.tile(np.arange(9, dtype=np.uint8), (8, 1))
+        >>> hex(dhash(ramp))
+        '0xffffffffffffffff'
+    """
+    gray = cv2.resize(converted(image, 1), (9, 8), interpolation=cv2.INTER_AREA)
+    return int.from_bytes(np.packbits(gray[:, 1:] > gray[:, :-1]).tobytes(), "big")
+
+
+def hamming(a: ArrayLike, b: ArrayLike) -> NDArray[np.uint8]:
+    """Number of bits in which 64-bit hashes differ, element by element with broadcasting.
+
+    Example:
+        >>> hamming([0b1011, 7], 0b0001).tolist()
+        [2, 2]
+    """
+    return np.bitwise_count(np.bitwise_xor(np.asarray(a, np.uint64), np.asarray(b, np.uint64)))
+
+
+def near_pairs(hashes: ArrayLike, distance: int = NEAR) -> NDArray[np.int64]:
+    """All pairs of hashes that differ in at most `distance` bits.
+
+    Every hash is compared with every other, some 100 million pairs a second, in memory that does not depend
+    on their number.
+
+    Args:
+        hashes: uint64 `(n,)`.
+        distance: Largest number of differing bits.
+
+    Returns:
+        int64 `(pairs, 2)` indices i < j, in lexicographic order.
+
+    Example:
+        >>> near_pairs([0, 2**64 - 1, 3]).tolist()
+        [[0, 2]]
+    """
+    found = list(_near_pairs(np.asarray(hashes, np.uint64), distance))
+    return np.concatenate(found) if found else np.empty((0, 2), np.int64)
+
+
+def _near_pairs(hashes: NDArray[np.uint64], distance: int) -> Iterator[NDArray[np.int64]]:
+    block = max(1, 4_000_000 // max(1, len(hashes)))
+    for start in range(0, len(hashes), block):
+        near = hamming(hashes[start : start + block, np.newaxis], hashes[start:]) <= distance
+        rows, columns = np.nonzero(np.triu(near, k=1))
+        if len(rows):
+            yield np.stack([rows, columns], axis=1) + start
