@@ -1,0 +1,1 @@
+"""Classifiers: a picture in, a label with its probability out."""
