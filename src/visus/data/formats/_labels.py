@@ -1,0 +1,98 @@
+"""From the labels that a file spells out to class indices, and class names from a file."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from visus.structures import InputError
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+
+
+def index_labels(
+    labels: Sequence[str], class_names: Sequence[str] | None, where: Callable[[int], str]
+) -> tuple[list[int], tuple[str, ...]]:
+    """Class index of every label, and the class names in the order of the indices.
+
+    Without `class_names` the distinct labels are the classes: sorted as numbers when all are whole numbers
+    (so 10 comes after 9), else byte-wise. With `class_names` a label is one of the names, or, when none is,
+    every label is a position 0..K-1 in them.
+
+    Args:
+        labels: One label per sample, as text.
+        class_names: The classes in order, or None.
+        where: Position in `labels` -> the words that name the place in the file, for the error.
+
+    Raises:
+        InputError: A label is not among `class_names`, is the name of two classes, or lies outside 0..K-1.
+    """
+    if class_names is None:
+        distinct = set(labels)
+        if all(_INTEGER.fullmatch(label) for label in distinct):
+            ordered = sorted(distinct, key=lambda label: (int(label), label))
+        else:
+            ordered = sorted(distinct, key=lambda label: label.encode("utf-8", "surrogateescape"))
+        index = {label: i for i, label in enumerate(ordered)}
+        return [index[label] for label in labels], tuple(ordered)
+
+    class_names = check_names(class_names)
+    index = {label: i for i, label in enumerate(class_names)}
+    twice = _repeated(class_names)
+    if labels and not any(label in index for label in labels) and _INTEGER.fullmatch(labels[0]):
+        index = {str(i): i for i in range(len(class_names))}
+        labels = [str(int(label)) if _INTEGER.fullmatch(label) else label for label in labels]
+        twice = set()
+    for position, label in enumerate(labels):
+        if label not in index:
+            raise InputError(
+                f"{where(position)} has the label {label!r}, which is neither one of the {len(class_names)} "
+                f"class names ({shortened(class_names)}) nor, throughout, a position "
+                f"0..{len(class_names) - 1} in them. Correct the label or the class names."
+            )
+        if label in twice:
+            raise InputError(f"{where(position)}: two classes are called {label!r}; give positions instead.")
+    return [index[label] for label in labels], class_names
+
+
+def check_names(class_names: Sequence[str], *, distinct: bool = False) -> tuple[str, ...]:
+    """The class names as a tuple.
+
+    Two classes may have the same name, as ImageNet's two cranes do, unless they must be told apart by it.
+
+    Raises:
+        InputError: There are none, one is empty, or (`distinct`) one occurs twice.
+    """
+    if isinstance(class_names, str):
+        raise InputError(f"class_names is a sequence of names. Received the single text {class_names!r}.")
+    names = tuple(str(name) for name in class_names)
+    if not names or not all(names):
+        raise InputError("class_names needs at least one name, and none of them empty.")
+    if distinct and (twice := sorted(_repeated(names))):
+        raise InputError(f"Every class needs a name of its own here. Received twice: {shortened(twice)}.")
+    return names
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """Class names from a text file: one a line, line 1 is class 0, blank lines at the end do not count.
+
+    Raises:
+        InputError: The file is no such list.
+    """
+    text = path.read_bytes()[: 1 << 20].decode("utf-8-sig", "backslashreplace")
+    try:
+        return check_names([line.strip() for line in text.strip().splitlines()])
+    except InputError as error:
+        raise InputError(f"{path} is no list of class names (one a line). {error}") from None
+
+
+def shortened(items: Sequence[object], limit: int = 10) -> str:
+    """The first few items, and how many more there are."""
+    shown = ", ".join(str(item) for item in items[:limit])
+    return shown if len(items) <= limit else f"{shown} ... ({len(items)} in all)"
+
+
+def _repeated(names: Sequence[str]) -> set[str]:
+    return {name for name, count in Counter(names).items() if count > 1}
