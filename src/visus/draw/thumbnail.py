@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from visus.image.resize import resize
+
 _PIXELATED = 64  # up to this side a picture is kept pixel by pixel and enlarged by the browser
 
 
@@ -45,8 +47,7 @@ def thumbnail(image: NDArray[np.uint8], side: int = 160) -> NDArray[np.uint8]:
     height, width = image.shape[:2]
     scale = side / max(height, width)
     if scale < 1.0:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        image = resize(image, (max(1, round(height * scale)), max(1, round(width * scale))))
     if image.ndim == 2:
         image = np.repeat(image[:, :, None], 3, axis=2)
     return image
