@@ -79,6 +79,17 @@ def test_hue_against_the_exact_conversion(photo, turn):
     assert error.mean() < 1
 
 
+def test_turning_chroma_keeps_luma_and_comes_round():
+    colours = np.array([[255, 0, 0], [0, 200, 30], [90, 90, 90]])
+    for turn in (0.1, 1 / 3, 0.8):
+        turned = colours @ photometric.chroma_matrix(1.0, turn)[:, :3].T
+        np.testing.assert_allclose(turned @ [0.299, 0.587, 0.114], colours @ [0.299, 0.587, 0.114], atol=1e-6)
+        np.testing.assert_allclose(turned[2], 90, atol=0.01)
+    third = photometric.chroma_matrix(1.0, 1 / 3)[:, :3]
+    np.testing.assert_allclose(np.linalg.matrix_power(third, 3), np.eye(3), atol=1e-9)
+    assert (third @ [1, 0, 0]).argmax() == 1, "a third of the circle makes red green"
+
+
 def test_hue_keeps_gray_pixels_gray():
     gray = np.repeat(np.arange(256, dtype=np.uint8).reshape(8, 32, 1), 3, axis=2)
     np.testing.assert_array_equal(photometric.hue(gray, 0.3), gray)

@@ -7,6 +7,7 @@ only colour return a copy of it. Luma is BT.601, `0.299 R + 0.587 G + 0.114 B`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -17,6 +18,8 @@ Picture = NDArray[np.uint8]
 
 LUMA = np.array([0.299, 0.587, 0.114])
 _LEVELS = np.arange(256, dtype=np.float64)
+_TO_YIQ = np.array([LUMA, [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
+_FROM_YIQ = np.linalg.inv(_TO_YIQ)
 
 
 def brightness(image: Picture, delta: float) -> Picture:
@@ -72,13 +75,26 @@ def saturation(image: Picture, factor: float) -> Picture:
         >>> saturation(np.array([[[100, 100, 200]]], np.uint8), 0.0).tolist()
         [[[111, 111, 111]]]
     """
-    return color_matrix(image, saturation_matrix(factor))
+    return color_matrix(image, chroma_matrix(factor))
 
 
-def saturation_matrix(factor: float) -> NDArray[np.float64]:
-    """float64 `(3, 4)`, the matrix by which `saturation` multiplies `(r, g, b, 1)`."""
-    linear = factor * np.eye(3) + (1.0 - factor) * np.tile(LUMA, (3, 1))
-    return np.hstack([linear, np.zeros((3, 1))])
+def chroma_matrix(factor: float, turn: float = 0.0) -> NDArray[np.float64]:
+    """The matrix `(3, 4)` that scales the chroma of a colour and turns it about the gray axis; luma stays.
+
+    Without a turn it is `saturation`. The turn happens in YIQ, so it is linear and keeps luma, where that of
+    `hue` in HSV keeps the largest channel; it moves colours about as far along the colour circle.
+
+    Args:
+        factor: On the chroma; 0 gives gray.
+        turn: Fraction of the circle; positive from red towards green.
+
+    Example:
+        >>> chroma_matrix(0.0)[0].round(3).tolist()
+        [0.299, 0.587, 0.114, 0.0]
+    """
+    c, s = factor * math.cos(2 * math.pi * turn), factor * math.sin(2 * math.pi * turn)
+    scaled = np.array([[1.0, 0.0, 0.0], [0.0, c, s], [0.0, -s, c]])
+    return np.hstack([_FROM_YIQ @ scaled @ _TO_YIQ, np.zeros((3, 1))])
 
 
 def color_matrix(image: Picture, matrix: NDArray[np.floating]) -> Picture:

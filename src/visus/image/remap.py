@@ -8,18 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_BORDERS = {
-    "constant": cv2.BORDER_CONSTANT,
-    "nearest": cv2.BORDER_REPLICATE,
-    "reflect": cv2.BORDER_REFLECT,
-    "mirror": cv2.BORDER_REFLECT_101,
-    "wrap": cv2.BORDER_WRAP,
-}
+from visus.image.warp import BORDERS, Border
+
 _LONGEST = 32_000  # cv2.remap counts source pixels in 16 bits
 
 
 def remap(
-    image: NDArray[np.uint8], points: NDArray[np.floating], *, border: str = "constant", fill: float = 114
+    image: NDArray[np.uint8], points: NDArray[np.floating], *, border: Border = "constant", fill: float = 114
 ) -> NDArray[np.uint8]:
     """The picture whose pixel (r, c) shows `image` at `points[r, c]`, bilinearly.
 
@@ -44,8 +39,8 @@ def remap(
         >>> remap(np.array([[10, 20]], np.uint8), swap).tolist()
         [[20, 10]]
     """
-    if border not in _BORDERS:
-        raise ValueError(f"border is one of {tuple(_BORDERS)}. Received {border!r}.")
+    if border not in BORDERS:
+        raise ValueError(f"border is one of {tuple(BORDERS)}. Received {border!r}.")
     height, width = image.shape[:2]
     columns = math.ceil(width / _reduction(points[..., 0], width))
     rows = math.ceil(height / _reduction(points[..., 1], height))
@@ -58,7 +53,7 @@ def remap(
         (points - 0.5).astype(np.float32),
         None,  # type: ignore[call-overload]
         cv2.INTER_LINEAR,
-        borderMode=_BORDERS[border],
+        borderMode=BORDERS[border],
         borderValue=(fill, fill, fill, fill),
     )
     return np.asarray(out, np.uint8).reshape(*points.shape[:2], *image.shape[2:])
