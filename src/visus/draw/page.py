@@ -206,6 +206,7 @@ class Page:
         *,
         limit: int = 60,
         side: int = 160,
+        aspect: float = 1.0,
         total: int | None = None,
     ) -> None:
         """Thumbnails with captions.
@@ -215,6 +216,7 @@ class Page:
                 may have several lines. At most `limit` are taken, so a generator reads no more files.
             limit: At most so many are shown.
             side: Longer side of a thumbnail, pixels.
+            aspect: Width of a place over its height; 2 for two pictures side by side.
             total: How many there are in all, where that is more than `pictures` yields: a last line says so.
         """
         tiles = []
@@ -226,7 +228,8 @@ class Page:
                 shown = f'<img{pixelated} src="{data_uri(thumbnail(image, side))}" alt="" loading="lazy">'
             lines = escape(str(caption)).replace("\n", "<br>")
             tiles.append(f"<figure>{shown}<figcaption>{lines}</figcaption></figure>")
-        self._blocks.append(f'<div class="gallery" style="--side:{side}px">{"".join(tiles)}</div>')
+        style = f"--side:{side}px;--aspect:{aspect:g}"
+        self._blocks.append(f'<div class="gallery" style="{style}">{"".join(tiles)}</div>')
         if total is not None and total > len(tiles):
             self._blocks.append(f'<p class="more">and {total - len(tiles):,} more</p>')
 
