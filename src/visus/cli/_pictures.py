@@ -1,0 +1,93 @@
+"""What a person names when a command asks for pictures: files, folders, patterns, a list on stdin."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from visus.structures import InputError
+
+
+@dataclass(frozen=True)
+class Named:
+    """A picture and the name under which something about it may be written.
+
+    Attributes:
+        path: The file.
+        name: A relative path without `..`, different for every picture.
+    """
+
+    path: Path
+    name: Path
+
+    def beside(self, folder: Path) -> Path:
+        """The file in `folder` for a picture made from this one, JPEG or PNG; the folders above it are made.
+
+        Raises:
+            InputError: That file would be the picture itself.
+        """
+        kept = self.name.suffix.lower() in (".jpg", ".jpeg", ".png")
+        target = folder / (self.name if kept else self.name.with_name(self.name.name + ".png"))
+        if target.exists() and target.samefile(self.path):
+            raise InputError(f"{target} is one of the pictures, and visus changes none. Name another folder.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+
+def named_pictures(arguments: Sequence[str]) -> Iterator[Named]:
+    """The pictures, one at a time; memory does not grow with their number.
+
+    Args:
+        arguments: Files; folders, which are searched for pictures; patterns such as `photos/**/*.jpg`; and
+            `-` for a list of files on stdin, one in a line.
+
+    Yields:
+        Files are not opened, and a file that is named but does not exist is yielded too.
+
+    Raises:
+        InputError: A folder or a pattern holds no picture.
+    """
+    from visus.data.formats._walk import walk
+
+    alone = len(arguments) == 1
+    for argument in arguments:
+        path = Path(argument)
+        if argument == "-":
+            for line in sys.stdin.buffer:
+                if name := line.rstrip(b"\r\n"):
+                    path = Path(os.fsdecode(name))
+                    yield Named(path, _inside(path))
+        elif path.is_dir():
+            found = False
+            for file in walk(path):
+                found = True
+                name = file.relative_to(path)
+                yield Named(file, name if alone else _inside(path) / name)
+            if not found:
+                raise InputError(
+                    f"The folder {path} holds no picture. Name a folder with pictures, or files."
+                )
+        elif not path.exists() and glob.has_magic(argument):
+            named = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - takes absolute patterns
+            matches = [match for match in map(Path, named) if match.is_file()]
+            if not matches:
+                raise InputError(f"No file matches {argument}. Check the pattern and the current folder.")
+            yield from (Named(match, _inside(match)) for match in matches)
+        else:
+            yield Named(path, Path(path.name) if alone else _inside(path))
+
+
+def shown(path: object) -> str:
+    """A path as one line that a terminal prints as it is: what is no printable character is escaped."""
+    text = os.fsencode(str(path)).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _inside(path: Path) -> Path:
+    """The path as a relative one that leads nowhere above its start."""
+    parts = [part for part in path.parts if part != path.anchor]
+    return Path(*("__" if part == ".." else part for part in parts))

@@ -1,0 +1,124 @@
+"""`visus explain MODEL PICTURES --out DIR`: what in each picture speaks for its class."""
+
+from __future__ import annotations
+
+import json as json_text
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from visus.cli._output import message, print_json, print_table
+from visus.cli._pictures import Named, named_pictures, shown
+from visus.structures import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+METHODS = ("grad-cam", "occlusion")
+
+
+def explain(
+    model: Annotated[str, typer.Argument(help="A run folder or a .keras file.", show_default=False)],
+    pictures: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files, folders, patterns such as 'photos/*.jpg', or - for a list of files on stdin.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and explain.json.", show_default=False)],
+    class_name: Annotated[
+        str | None, typer.Option("--class", help="The class to explain; by default the predicted one.")
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help="grad-cam (fast) or occlusion (asks only the output).")
+    ] = "grad-cam",
+    layer: Annotated[str | None, typer.Option(help="Grad-CAM: the layer to look at.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Show where in a picture the evidence for a class lies.
+
+    Exit code 0: every picture was explained. 1: some could not be read. 2: wrong usage.
+    """
+    if method not in METHODS:
+        raise InputError(f"The method is one of {', '.join(METHODS)}. Received {method!r}.")
+    from visus.models import load
+    from visus.predict import Predictor
+    from visus.runtime.compiled import model_file
+
+    network = load(model_file(model))
+    names = network.class_names
+    if class_name is not None and class_name not in names:
+        raise InputError(f"The model knows no class {class_name!r}. Choose one of: {', '.join(names)}.")
+    predictor = Predictor(network, runtime="auto" if method == "occlusion" else "keras")
+    if method == "occlusion":
+        from visus.explain.occlusion import occlusion
+
+        def heat(image: Any, index: int) -> Any:
+            return occlusion(predictor.runtimes[0], image, class_index=index)
+    else:
+        from visus.explain.grad_cam import grad_cam
+
+        def heat(image: Any, index: int) -> Any:
+            return grad_cam(network, image, class_index=index, layer=layer)
+
+    rows: list[dict[str, Any]] = []
+    for named in named_pictures(pictures):
+        prediction = next(predictor(named.path))
+        if prediction.result is None:
+            rows.append({"path": shown(named.path), "error": prediction.error})
+            message(str(prediction.error))
+            continue
+        scores = prediction.result.scores
+        index = prediction.result.label if class_name is None else names.index(class_name)
+        assert scores is not None
+        assert index is not None
+        rows.append(
+            {
+                "path": shown(named.path),
+                "predicted": prediction.result.top(1, names)[0][0],
+                "class": names[index],
+                "score": float(scores[index]),
+                **_explained(
+                    named, lambda image, index=index: heat(image, index), names[index], scores[index], out
+                ),
+            }
+        )
+    errors = sum("error" in row for row in rows)
+    document = {"model": model, "method": method, "pictures": rows, "errors": errors}
+    out.mkdir(parents=True, exist_ok=True)
+    partial = out / ".explain.json.part"
+    partial.write_text(json_text.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(out / "explain.json")
+    if json:
+        print_json(document)
+    else:
+        cells = [
+            (r["path"], r["class"], f"{r['score']:.1%}", r["explanation"]) for r in rows if "error" not in r
+        ]
+        print_table(f"{method} ({out})", ("picture", "class", "score", "explanation"), cells)
+    if errors:
+        raise typer.Exit(1)
+
+
+def _explained(
+    named: Named, heat: Callable[..., Any], class_name: str, score: float, out: Path
+) -> dict[str, Any]:
+    """Writes the picture with its heat map; where the map is hottest, and how much of the picture is hot."""
+    import numpy as np
+
+    from visus.draw.heatmap import overlay
+    from visus.draw.text import caption
+    from visus.image.io import read, write
+
+    image = read(named.path)
+    found = heat(image)
+    target = named.beside(out)
+    write(target, caption(overlay(image, found), f"{class_name} {score:.0%}"))
+    row, column = np.unravel_index(int(found.argmax()), found.shape)
+    return {
+        "explanation": str(target),
+        "peak": [int(column), int(row)] if found.max() > 0 else None,
+        "hot_share": float((found >= 0.5).mean()),
+    }
