@@ -38,6 +38,13 @@ def test_overfit_needs_all_three_signs():
     assert diagnose(shrinking).verdict != "overfit"
 
 
+def test_a_wide_gap_is_overfit_in_itself():
+    wide = history((1.0, 0.5, 1.0, 0.5), (0.8, 0.7, 0.9, 0.55), (0.6, 0.78, 0.85, 0.6))
+    assert diagnose(wide).sentence == (
+        "Overfit: at the end training is 18 points of accuracy ahead of validation (78.0% and 60.0%)."
+    )
+
+
 def test_underfit_is_below_the_target_on_both():
     low = history((1.5, 0.3, 1.5, 0.3), (1.2, 0.5, 1.2, 0.5), (1.1, 0.6, 1.1, 0.6))
     assert diagnose(low).verdict == "underfit"

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
@@ -229,7 +229,8 @@ def reliability(
     accuracy: ArrayLike,
     *,
     ece: float | None = None,
-) -> Figure:
+    into: SubFigure | None = None,
+) -> Figure | SubFigure:
     """Accuracy against confidence in bins, with the number of pictures in each bin below.
 
     On the diagonal the model keeps its promises; orange below it is how far it promises too much, and above
@@ -241,10 +242,11 @@ def reliability(
         confidence: `(B,)` mean confidence, NaN in an empty bin.
         accuracy: `(B,)` share of right answers, NaN in an empty bin.
         ece: Expected calibration error, for the title.
+        into: A part of another figure to draw into, see `beside`.
     """
     borders, n = np.asarray(edges, np.float64), np.asarray(count, np.float64)
     sure, right = np.asarray(confidence, np.float64), np.asarray(accuracy, np.float64)
-    figure = _figure(5.4, 5.6)
+    figure = into or _figure(5.4, 5.6)
     grid = figure.add_gridspec(2, 1, height_ratios=(3.4, 1))
     axes, below = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
     for part in (axes, below):
@@ -276,16 +278,19 @@ def reliability(
     return figure
 
 
-def score_histogram(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 20) -> Figure:
+def score_histogram(
+    confidence: ArrayLike, correct: ArrayLike, *, bins: int = 20, into: SubFigure | None = None
+) -> Figure | SubFigure:
     """How sure the right answers are and how sure the wrong ones, stacked.
 
     Args:
         confidence: `(N,)` probability of the answer, in [0, 1].
         correct: `(N,)` booleans.
         bins: Number of bins over [0, 1].
+        into: A part of another figure to draw into, see `beside`.
     """
     sure, right = np.asarray(confidence, np.float64), np.asarray(correct, bool)
-    figure = _figure(5.4, 3.6)
+    figure = into or _figure(5.4, 3.6)
     axes = _axes(figure)
     axes.hist(
         [sure[~right], sure[right]],
@@ -300,6 +305,20 @@ def score_histogram(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 20
     axes.set_ylabel("pictures", fontsize=_NORMAL)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     _legend(axes, loc="upper left")
+    return figure
+
+
+def beside(*parts: Callable[[SubFigure], object], width: float = 10.2, height: float = 4.6) -> Figure:
+    """Several plots side by side in one figure.
+
+    Args:
+        *parts: Each draws into the part of the figure that it is given, with its argument `into`.
+        width: Inches.
+        height: Inches.
+    """
+    figure = _figure(width, height)
+    for part, place in zip(parts, figure.subfigures(1, len(parts), wspace=0.04, squeeze=False)[0]):
+        part(place)
     return figure
 
 
@@ -432,7 +451,9 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
-def _axes(figure: Figure, rows: int = 1, columns: int = 1, index: int = 1, *, grid: bool = True) -> Axes:
+def _axes(
+    figure: Figure | SubFigure, rows: int = 1, columns: int = 1, index: int = 1, *, grid: bool = True
+) -> Axes:
     axes = figure.add_subplot(rows, columns, index)
     _style(axes, grid=grid)
     return axes

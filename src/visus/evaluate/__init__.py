@@ -2,7 +2,7 @@
 
 from visus.evaluate.advice import Advice, advise
 from visus.evaluate.bootstrap import exact_interval
-from visus.evaluate.calibration import Reliability, apply_temperature, fit_temperature, reliability
+from visus.evaluate.calibration import Reliability, apply_temperature, fit_temperature, reliability, uncertain
 from visus.evaluate.classification import ClassFigures, ClassificationResult, evaluate, top_k_hits
 from visus.evaluate.compare import Comparison, McNemar, compare, mcnemar
 from visus.evaluate.confusion import ConfusionMatrix, normalised
@@ -38,4 +38,5 @@ __all__ = [
     "reliability",
     "sweep",
     "top_k_hits",
+    "uncertain",
 ]

@@ -166,3 +166,22 @@ def _logits(scores: ArrayLike) -> Floats:
     if (given >= 0.0).all() and np.allclose(given.sum(axis=1), 1.0, atol=1e-3):
         return np.log(np.maximum(given, 1e-12))
     return given
+
+
+def uncertain(scores: ArrayLike) -> NDArray[np.bool_]:
+    """Whether each answer is so weak that the picture may well show none of the classes.
+
+    Args:
+        scores: Probabilities `(N, K)`.
+
+    Returns:
+        Boolean `(N,)`: the best probability is below 0.5, or less than 0.1 above the second one.
+
+    Example:
+        >>> uncertain([[0.9, 0.1, 0.0], [0.4, 0.3, 0.3], [0.52, 0.48, 0.0]]).tolist()
+        [False, True, True]
+    """
+    given = np.sort(np.asarray(scores, np.float64), axis=1)
+    best = given[:, -1]
+    second = given[:, -2] if given.shape[1] > 1 else np.zeros_like(best)
+    return (best < 0.5) | (best - second < 0.1)

@@ -69,6 +69,7 @@ class ClassificationResult:
         majority_accuracy: What always answering it would reach.
         truth: int64 `(N,)`.
         scores: float64 `(N, K)`.
+        resamples: Number of bootstrap resamples behind the intervals.
         notes: What is out of the ordinary, as sentences.
     """
 
@@ -82,6 +83,7 @@ class ClassificationResult:
     majority_accuracy: Estimate
     truth: NDArray[np.int64]
     scores: Floats
+    resamples: int
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -116,6 +118,7 @@ class ClassificationResult:
         return {
             "task": "single",
             "count": self.count,
+            "resamples": self.resamples,
             "class_names": list(self.class_names),
             "figures": {name: figure.to_dict() for name, figure in self.figures.items()},
             "majority": {"class": self.majority_class, "accuracy": self.majority_accuracy.to_dict()},
@@ -223,6 +226,7 @@ def evaluate(
         majority_accuracy=named["majority_accuracy"][0],
         truth=labels,
         scores=probabilities,
+        resamples=resamples,
         notes=tuple(notes),
     )
 

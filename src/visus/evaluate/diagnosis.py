@@ -41,7 +41,7 @@ def diagnose(history: Sequence[Mapping[str, Any]], *, target: float = 0.8) -> Di
     - diverged: a loss is not a finite number, or the last training loss is more than 1.5 times the first one.
     - unknown: fewer than two epochs.
     - overfit: the best epoch is not the last one, and at the end training is more than 5 points of accuracy
-      ahead of validation, and further ahead than it was at the best epoch.
+      ahead of validation and further ahead than it was at the best epoch; or it is more than 15 points ahead.
     - underfit: at the end both accuracies are below `target`.
     - stopped: over the last third (three epochs at least) the training loss fell by less than 1 % of all it
       fell.
@@ -94,6 +94,12 @@ def diagnose(history: Sequence[Mapping[str, Any]], *, target: float = 0.8) -> Di
             f"Overfit: the best epoch{where} is {best + 1} of {len(loss)}; at the end training is "
             f"{100 * gap:.0f} points of accuracy ahead of validation ({accuracy[-1]:.1%} and "
             f"{val_accuracy[-1]:.1%}), {100 * (gap - gaps[best]):.0f} more than then.",
+        )
+    if gap > 0.15:
+        return verdict(
+            "overfit",
+            f"Overfit: at the end{where} training is {100 * gap:.0f} points of accuracy ahead of validation "
+            f"({accuracy[-1]:.1%} and {val_accuracy[-1]:.1%}).",
         )
     if accuracy[-1] < target and (val_accuracy[-1] < target or math.isnan(val_accuracy[-1])):
         seen = "" if math.isnan(val_accuracy[-1]) else f" and {val_accuracy[-1]:.1%} in validation"

@@ -41,6 +41,7 @@ class MultilabelResult:
         empty_subset_accuracy: The subset accuracy of always giving no label, the baseline.
         truth: uint8 `(N, K)`.
         scores: float64 `(N, K)`.
+        resamples: Number of bootstrap resamples behind the intervals.
         notes: What is out of the ordinary, as sentences.
     """
 
@@ -52,6 +53,7 @@ class MultilabelResult:
     empty_subset_accuracy: Estimate
     truth: NDArray[np.uint8]
     scores: Floats
+    resamples: int
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -68,6 +70,7 @@ class MultilabelResult:
         return {
             "task": "multi",
             "count": self.count,
+            "resamples": self.resamples,
             "class_names": list(self.class_names),
             "threshold": self.threshold,
             "figures": {name: figure.to_dict() for name, figure in self.figures.items()},
@@ -138,6 +141,7 @@ def evaluate_multilabel(
         empty_subset_accuracy=named["empty_subset_accuracy"][0],
         truth=labels,
         scores=given,
+        resamples=resamples,
         notes=tuple(
             f"No picture carries {name!r}: no figures there, and left out of the means."
             for name, n in zip(names, support)
