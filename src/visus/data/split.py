@@ -449,7 +449,7 @@ def _by_group(
     names: Sequence[str],
     grouped: bool,
 ) -> list[str]:
-    """Whole groups, large and rare ones first, each to the part that lacks its classes most."""
+    """Whole groups, large and rare ones first, each where it brings the classes closest to their shares."""
     unique, member = np.unique(np.array(keys), return_inverse=True)
     sizes = np.bincount(member)
     content = np.zeros((len(unique), weights.shape[1]), np.int64)
@@ -477,11 +477,13 @@ def _by_group(
     order = sorted(shuffled, key=lambda g: (-level[g], rarity[g]))
     part_names = list(parts)
     goal = np.array([parts[name] for name in part_names])
-    lack = np.repeat((goal / goal.sum())[:, None], content.shape[1], 1)
+    part_share = goal / goal.sum()
+    lack = np.repeat(part_share[:, None], content.shape[1], 1)
     filled = np.zeros(len(parts), np.int64)
     place = np.empty(len(unique), np.int64)
     for rank, g in enumerate(order):
-        need = lack @ share[g]
+        # How much the group lowers the sum of (wanted - given)^2 / wanted over parts and classes.
+        need = (2 * lack - share[g]) @ share[g] / part_share
         open_ = filled < goal
         empty = filled == 0
         if len(order) - rank <= empty.sum():  # the last groups go where there is none yet
