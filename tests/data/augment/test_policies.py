@@ -157,9 +157,20 @@ def test_borders_of_abcd(border):
         assert moved.image.tobytes().decode() == expected[8 - shift : 12 - shift]
 
 
+def test_a_random_crop_is_letterboxed_as_prediction_does(photo):
+    spec = ImageSpec(96, 96, resize="letterbox")
+    crop = Policy(((RandomResizedCrop((0.3, 0.9)), 1.0),))
+    for seed in range(5):
+        out = crop.apply(Sample(photo, Point([[0.0, 0.0], [100.0, 0.0], [0.0, 100.0]])), rng(seed), spec)
+        origin, x, y = out.target.at
+        assert x[0] - origin[0] == pytest.approx(y[1] - origin[1], rel=0.02), "no distortion"
+        assert 0.1 < (out.image == 114).all(axis=2).mean() < 0.6, "bars as in prediction"
+
+
 def test_letterbox_bands_stay_gray(photo):
     spec = ImageSpec(96, 96, resize="letterbox")
-    out = Policy(((Rotate(10), 1.0), (Shift(0.2), 1.0))).apply(Sample(photo), rng(3), spec).image
+    ops = (Rotate(10), Shift(0.2), GaussianNoise(), Brightness())
+    out = Policy(tuple((op, 1.0) for op in ops)).apply(Sample(photo), rng(3), spec).image
     bands = (prepare(np.zeros_like(photo), spec)[0] == 114).all(axis=2)
     assert 0.2 < bands.mean() < 0.5
     assert (out[bands] == 114).all()

@@ -238,13 +238,13 @@ class Crop(GeometricOp):
 class RandomResizedCrop(GeometricOp):
     """A cut of random area and aspect that is stretched over the whole input (Szegedy et al. 2015).
 
-    The aspect is drawn about that of the input where the spec keeps a picture's aspect, and about that of the
-    picture where it stretches, so that training sees things in the proportions that prediction will show.
+    The aspect is drawn about that of the input where the spec crops, and about that of the picture where it
+    stretches or pads, so that training sees things in the proportions, and with the bars, of prediction.
 
     Attributes:
         scale: Smallest and largest area of the cut, as a fraction of the picture's.
         ratio: Smallest and largest width over height of the cut, relative to `aspect`; drawn on a log scale.
-        aspect: Width over height that counts as undistorted; set by `for_input`.
+        aspect: Width over height about which `ratio` lies; a policy sets it for its picture and input.
     """
 
     scale: tuple[float, float] = (0.08, 1.0)
@@ -263,8 +263,8 @@ class RandomResizedCrop(GeometricOp):
             )
 
     def for_input(self, spec: ImageSpec, image_size: Size) -> RandomResizedCrop:
-        """This op with the `aspect` that the spec leaves undistorted."""
-        height, width = image_size if spec.resize == "stretch" else spec.size
+        """This op with the `aspect` that looks like prediction."""
+        height, width = spec.size if spec.resize == "crop" else image_size
         return replace(self, aspect=width / height)
 
     def draw(self, rng: np.random.Generator, image_size: Size) -> Parameters:

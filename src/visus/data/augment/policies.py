@@ -139,7 +139,8 @@ class Policy:
             if isinstance(op, GeometricOp):
                 step, size = op.move(parameters, size)
                 move = step if move is None else then(move, step)
-                framed = framed or op.frames
+                # A letterbox keeps its bars in training, because prediction will show them.
+                framed = framed or (op.frames and spec is not None and spec.resize != "letterbox")
         bands = None
         if spec is not None:
             fit = placement(size, spec)
@@ -158,11 +159,11 @@ class Policy:
             fill=self.fill,
             interpolation=spec.interpolation if spec else "bilinear",
         )
-        if bands is not None:
-            _paint_bands(out, bands)
         for op, parameters in drawn:
             if not isinstance(op, GeometricOp):
                 out = op.apply(out, parameters)
+        if bands is not None:
+            _paint_bands(out, bands)  # last: neither light nor noise falls on them in prediction
         if spec is not None and out.ndim == 2:
             out = out[..., None]
         target = sample.target.moved(move, size) if sample.target is not None else None

@@ -130,12 +130,7 @@ def _generic(name: str) -> Steps:
         return (*steps, (ColorJitter(0.1, 0.1, 0.1, 0.01), 0.8))
     if name == "standard":
         return (*steps, (Rotate(10), 0.2), (ColorJitter(0.2, 0.2, 0.2, 0.02), 0.8))
-    return (
-        *steps,
-        (ColorJitter(0.3, 0.3, 0.3, 0.03), 0.8),
-        (RandAugment(2, 7), 1.0),
-        (RandomErasing(), 0.25),
-    )
+    return (*steps, (RandAugment(2, 7), 1.0), (RandomErasing(), 0.25))
 
 
 def _street(name: str) -> Steps:
@@ -150,7 +145,7 @@ def _street(name: str) -> Steps:
     return (
         *steps,
         (Rotate(3), 0.2),
-        (MotionBlur(3 + 4 * amount), 0.1),
+        (MotionBlur(3 + 2 * amount), 0.1),
         (SunFlare(), 0.05),
         (GaussianNoise(8 * amount), 0.1),
         *(((RandomErasing((0.02, 0.2)), 0.25),) if name == "strong" else ()),
@@ -193,7 +188,7 @@ def _medical(name: str) -> Steps:
         (VerticalFlip(), 0.5),
         *(((Rotate(10 * amount), 0.3),) if name != "light" else ()),
         # Stain and tissue are told by colour: light may change, hue hardly.
-        (_jitter(amount, 0.08, 0.04, 0.004), 0.8),
+        (_jitter(amount, 0.06, 0.04, 0.004), 0.8),
         *(((Blur(1.0), 0.1), (GaussianNoise(6), 0.1)) if name == "strong" else ()),
     )
 

@@ -116,7 +116,7 @@ def augmentation_sheet(
         except (ImageError, OSError):
             continue
         cells.append(prepare(image, spec)[0])
-        captions.append(_name(sample, dataset.class_names))
+        captions.append(_name(sample, dataset.class_names) or "original")
         for version in range(versions):
             rng = np.random.default_rng((seed, version, int(i)))
             cells.append(policy.apply(sample.replace(image=image), rng, spec).image)  # type: ignore[arg-type]
