@@ -311,7 +311,7 @@ def from_dict(values: dict[str, Any]) -> Schedule:
         ) from error
 
 
-class Scheduled(keras.callbacks.Callback):
+class Scheduled(keras.callbacks.Callback):  # type: ignore[misc]
     """Sets the optimiser's learning rate before every batch, and logs it at the end of the epoch.
 
     The step is the optimiser's own count, so there is nothing else to remember. `ReduceLROnPlateau` cannot be
@@ -345,7 +345,7 @@ class Scheduled(keras.callbacks.Callback):
 
 
 @keras.saving.register_keras_serializable("visus")
-class TabledSchedule(keras.optimizers.schedules.LearningRateSchedule):
+class TabledSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
     """A schedule of visus in the form that Keras' optimisers take as `learning_rate`.
 
     Holds the rates of all steps (4 bytes each), so that every backend sees the very same values.

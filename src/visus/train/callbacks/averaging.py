@@ -33,7 +33,7 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         _exchange(pairs)
 
 
-class EvaluateAverage(keras.callbacks.Callback):
+class EvaluateAverage(keras.callbacks.Callback):  # type: ignore[misc]
     """Validates, and predicts, with the averaged weights; training goes on with the raw ones.
 
     Keras itself leaves the averaged weights in the model when `fit` ends.

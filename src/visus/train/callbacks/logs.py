@@ -17,7 +17,7 @@ from typing import Any
 import keras
 
 
-class EpochLog(keras.callbacks.Callback):
+class EpochLog(keras.callbacks.Callback):  # type: ignore[misc]
     """A file with one row for each epoch, complete after every epoch.
 
     The file is replaced as a whole (written beside it, then renamed), so there is never half a row. A resumed
@@ -113,7 +113,7 @@ class JSONLinesLog(EpochLog):
         return "".join(json.dumps(row) + "\n" for row in finite)
 
 
-class BatchLosses(keras.callbacks.Callback):
+class BatchLosses(keras.callbacks.Callback):  # type: ignore[misc]
     """The loss after every batch.
 
     Keras reports the mean since the epoch began, weighted by batch size.
@@ -158,7 +158,7 @@ class BatchLosses(keras.callbacks.Callback):
         return losses
 
 
-class MemoryReport(keras.callbacks.Callback):
+class MemoryReport(keras.callbacks.Callback):  # type: ignore[misc]
     """Adds `peak_memory_mb` to the logs of every epoch: the most memory the process has held so far.
 
     Place it before the callbacks that write the logs. Windows does not tell; there it adds nothing.

@@ -11,7 +11,7 @@ import keras
 from visus.structures import InputError
 
 
-class Remembering(keras.callbacks.Callback):
+class Remembering(keras.callbacks.Callback):  # type: ignore[misc]
     """A callback whose memory can be saved and restored, so that training resumes exactly.
 
     A new training begins with the fields of `memory` as they stand in the class; a restored one keeps what it

@@ -73,7 +73,7 @@ class LiveCurves(Remembering):
         return figure
 
 
-class PredictionGrid(keras.callbacks.Callback):
+class PredictionGrid(keras.callbacks.Callback):  # type: ignore[misc]
     """Shows what the model thinks of some pictures after every epoch, in TensorBoard.
 
     Above each picture stands the predicted class with its probability, green where it is right, and the true

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 
-class Progress(keras.callbacks.Callback):
+class Progress(keras.callbacks.Callback):  # type: ignore[misc]
     """One line for each finished epoch, and on a terminal a line that moves meanwhile.
 
     The moving line has epoch, step, loss and metrics so far, and the time left of the epoch and of the
@@ -130,7 +130,7 @@ class Progress(keras.callbacks.Callback):
         return f"{figures(logs)}{times}"
 
 
-class PrintEvery(keras.callbacks.Callback):
+class PrintEvery(keras.callbacks.Callback):  # type: ignore[misc]
     """A line every `every` epochs, and for the last one.
 
     Example:

@@ -165,7 +165,7 @@ class TimeBudget(Remembering):
             self.model.stop_training = True
 
 
-class StopOnNaN(keras.callbacks.Callback):
+class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
     """Stops at the first batch after which the loss is NaN or infinite, and says which pictures it held.
 
     Keras' `TerminateOnNaN` prints to stdout and knows only the number of the batch. An update that has been

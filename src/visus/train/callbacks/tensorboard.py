@@ -12,7 +12,7 @@ from visus.train.callbacks.logs import never_fatal
 from visus.train.events import EventWriter
 
 
-class TensorBoard(keras.callbacks.Callback):
+class TensorBoard(keras.callbacks.Callback):  # type: ignore[misc]
     """Writes event files; the `tensorboard` package is needed only to look at them.
 
     `train` and `validation` are runs of their own, so that their curves share a chart; their steps are epochs
