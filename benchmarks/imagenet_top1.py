@@ -1,7 +1,7 @@
 """Top-1 and top-5 of the packaged EfficientNet-Lite0 weights on the ImageNet pictures of VISUS_DATA.
 
-The pictures are training pictures, so the figures lie above the published 75.1 % of the validation set. They show
-that file, layout and preprocessing fit: wrong normalisation or padding costs ten points.
+The pictures are training pictures, so the figures lie above the published 75.1 % of the validation set. They
+show that file, layout and preprocessing fit: wrong normalisation or padding costs ten points.
 
     VISUS_DATA=... python -m benchmarks.imagenet_top1
 """
@@ -48,8 +48,9 @@ def main() -> None:
         sys.exit("Set VISUS_DATA to the folder that holds imagenet_samples.")
     figures = measure(folder)
     print(
-        f"EfficientNet-Lite0 on {figures['pictures']:.0f} ImageNet training pictures: top-1 {figures['top1']:.1f} %, "
-        f"top-5 {figures['top5']:.1f} % in {figures['seconds']:.1f} s (published validation top-1: 75.1 %)"
+        f"EfficientNet-Lite0 on {figures['pictures']:.0f} ImageNet training pictures in "
+        f"{figures['seconds']:.1f} s: top-1 {figures['top1']:.1f} %, top-5 {figures['top5']:.1f} % "
+        "(published validation top-1: 75.1 %)"
     )
 
 

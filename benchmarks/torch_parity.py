@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 in visus against the same net written with torch.nn.functional, on the same weight file.
 
-Two independent readers (torch's own and the restricted one of visus) and two independent networks must agree. It
-runs where torch is installed; the Keras side runs on whatever backend is set.
+Two independent readers (torch's own and the restricted one of visus) and two independent networks must agree.
+It runs where torch is installed; the Keras side runs on whatever backend is set.
 
     KERAS_BACKEND=torch python -m benchmarks.torch_parity
 """
@@ -47,7 +47,7 @@ def lite0(weights, images):
 
 
 def measure(size: tuple[int, int] = (224, 224), batch: int = 4) -> dict[str, float]:
-    """The number of tensors that the two readers agree on, and the largest difference of the two nets' logits."""
+    """How many tensors the two readers agree on, and the largest difference of the two nets' logits."""
     import torch
 
     from visus.models import create, find
@@ -78,8 +78,10 @@ def main() -> None:
     for size in ((224, 224), (160, 225)):
         figures = measure(size)
         print(
-            f"{size[0]} x {size[1]}: {figures['tensors_equal']:.0f} of {figures['tensors']:.0f} tensors equal, "
-            f"logits up to {figures['largest_logit']:.2f}, largest difference {figures['largest_difference']:.1e}"
+            f"{size[0]} x {size[1]}: {figures['tensors_equal']:.0f} of {figures['tensors']:.0f} tensors "
+            "equal, "
+            f"logits up to {figures['largest_logit']:.2f}, "
+            f"largest difference {figures['largest_difference']:.1e}"
         )
         if figures["tensors_equal"] != figures["tensors"] or figures["largest_difference"] > 1e-4:
             sys.exit("The two nets differ.")

@@ -54,7 +54,7 @@ def load(path: str | Path) -> Classifier:
     compiled.
 
     Args:
-        path: A `.keras` file, or a folder (a run) that holds exactly one.
+        path: A `.keras` file, or a run folder: its `model.keras`, or the only one in it.
 
     Raises:
         InputError: The file is missing, damaged, or holds something else than a model of visus.
@@ -80,11 +80,15 @@ def load(path: str | Path) -> Classifier:
 
 
 def _only_model(folder: Path) -> Path:
+    if (folder / "model.keras").is_file():
+        return folder / "model.keras"
     found = sorted(p for p in folder.glob("*.keras") if not p.name.startswith("."))
     if len(found) == 1:
         return found[0]
     names = ", ".join(p.name for p in found) or "none"
-    raise InputError(f"{folder} should hold one .keras file. Found: {names}. Name the file itself.")
+    raise InputError(
+        f"{folder} should hold model.keras, or one .keras file. Found: {names}. Name the file itself."
+    )
 
 
 def _check(path: Path) -> None:
