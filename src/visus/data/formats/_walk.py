@@ -68,7 +68,12 @@ def path_order(path: Path) -> bytes:
 
 
 def walk(
-    folder: Path, left_out: LeftOut | None = None, *, follow_links: bool = False, depth: int | None = None
+    folder: Path,
+    left_out: LeftOut | None = None,
+    *,
+    follow_links: bool = False,
+    within: Path | None = None,
+    depth: int | None = None,
 ) -> Iterator[Path]:
     """The pictures under a folder, one at a time, with bounded memory.
 
@@ -79,14 +84,15 @@ def walk(
         folder: Where to start.
         left_out: Where to count what is skipped.
         follow_links: Follow symbolic links wherever they lead, entering no folder twice. Otherwise a link to
-            a folder is never entered, and a link to a file only counts when the file lies under `folder`.
+            a folder is never entered, and a link to a file only counts when the file lies under `within`.
+        within: The folder that links must not lead out of; by default `folder`.
         depth: How many levels of subfolders to enter; None for all.
 
     Yields:
         Paths that start with `folder`.
     """
     left_out = LeftOut() if left_out is None else left_out
-    inside = os.path.realpath(folder)
+    inside = os.path.realpath(within or folder)
     entered: set[tuple[int, int]] = set()
     pending: list[tuple[Path, int]] = [(folder, 0)]
     while pending:

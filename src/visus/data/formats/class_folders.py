@@ -111,9 +111,8 @@ def read(
                 f"{loose} pictures in {printable(parts[split])} lie in no class folder and were skipped."
             )
         for name in sorted(class_paths[split], key=index.__getitem__):
-            pictures = sorted(
-                walk(class_paths[split][name], left_out, follow_links=follow_links), key=path_order
-            )
+            found_here = walk(class_paths[split][name], left_out, follow_links=follow_links, within=root)
+            pictures = sorted(found_here, key=path_order)
             target = Classification(label=index[name])
             samples.extend(
                 Sample(p, target, source=printable(p.relative_to(root).as_posix()), split=split)
@@ -235,14 +234,13 @@ def _folder_names(class_names: Sequence[str], lost: list[str]) -> list[str]:
 def _copy(sample: Sample, folder: Path, position: int, taken: Counter[Path]) -> None:
     """Writes one sample under a name that is free."""
     if isinstance(sample.image, Path):
-        stem, suffix = os.path.splitext(sample.image.name)  # noqa: PTH122 - keeps "a.tif_Row_1" whole
+        stem, suffix = sample.image.stem.lstrip(".") or f"{position:06d}", sample.image.suffix
     else:
-        stem, suffix = re.sub(r"[^\w.#-]+", "_", sample.source).strip("._") or f"{position:06d}", ".png"
-    taken[folder / stem] += 1
+        stem, suffix = re.sub(r"[^\w.#-]+", "_", sample.source)[-100:].strip("._") or f"{position:06d}", ".png"
     target = folder / (stem + suffix)
     while target.exists():
-        taken[folder / stem] += 1
-        target = folder / f"{stem}-{taken[folder / stem]}{suffix}"
+        taken[folder / (stem + suffix)] += 1
+        target = folder / f"{stem}-{taken[folder / (stem + suffix)] + 1}{suffix}"
     if isinstance(sample.image, Path):
         shutil.copyfile(sample.image, target)
     else:
