@@ -21,31 +21,47 @@ def train(
         ),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Continue the run in this folder, exactly where it stopped.", metavar="RUN")
+        Path | None,
+        typer.Option(help="Continue the run in this folder, exactly where it stopped.", metavar="RUN"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; by default runs/NAME-1, -2, ...")] = None,
     model: Annotated[str | None, typer.Option(help="A name from `visus models`.")] = None,
-    size: Annotated[int | None, typer.Option(help="Height and width of the model's input, in pixels.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the pictures with the whole net learning.")] = None,
-    minutes: Annotated[
-        float | None, typer.Option(help="Budget: the schedule is fitted so that training ends well within it.")
+    size: Annotated[
+        int | None, typer.Option(help="Height and width of the model's input, in pixels.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="One seed for weights, order, augmentation and splits.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the pictures with the whole net learning.")
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="Budget: the schedule is fitted so that training ends well within it."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="One seed for weights, order, augmentation and splits.")
+    ] = None,
     batch: Annotated[int | None, typer.Option(help="Pictures in a batch.")] = None,
-    rate: Annotated[float | None, typer.Option(help="Peak learning rate with the whole net learning.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Peak learning rate with the whole net learning.")
+    ] = None,
     policy: Annotated[str | None, typer.Option(help="Augmentation: none, light, standard, strong.")] = None,
     domain: Annotated[
         str | None,
-        typer.Option(help="What is shown (generic, street, aerial, text, medical, macro, faces): keeps flips honest."),
+        typer.Option(
+            help="What is shown (generic, street, aerial, text, medical, macro, faces): keeps flips honest."
+        ),
     ] = None,
     mix: Annotated[str | None, typer.Option(help="mixup or cutmix.")] = None,
     soft: Annotated[bool, typer.Option("--soft", help="Train on the annotators' probabilities.")] = False,
     balanced: Annotated[bool, typer.Option("--balanced", help="Rare classes weigh more.")] = False,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")] = False,
-    tta: Annotated[str | None, typer.Option(help="Views that the judgement averages over, such as flip.")] = None,
+    tta: Annotated[
+        str | None, typer.Option(help="Views that the judgement averages over, such as flip.")
+    ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Any other field of visus.train.Settings; repeatable."),
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Any other field of visus.train.Settings; repeatable."
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
@@ -101,7 +117,9 @@ def show(run: Any, json: bool) -> None:
     rows = [(name, _figure(value)) for name, value in results.items()]
     judged = run.record.get("judged", {})
     if rows:
-        print_table(f"{judged['pictures']} pictures of the split {judged['split']}", ("figure", "value"), rows)
+        print_table(
+            f"{judged['pictures']} pictures of the split {judged['split']}", ("figure", "value"), rows
+        )
     message(f"model   {run.model_file}\nreport  {run.folder / 'report.html'}")
 
 

@@ -226,7 +226,8 @@ class Pipeline:
             except (ImageError, OSError) as error:
                 with self._lock:
                     self.problems.setdefault(self.samples[at].source, str(error))
-        raise InputError(f"None of the {len(self.samples)} pictures can be read; the first reason: {error}")
+        reason = next(iter(self.problems.values()))
+        raise InputError(f"None of the {len(self.samples)} pictures can be read; the first reason: {reason}")
 
     def _finish(self, step: int, batch: Batch) -> Batch:
         begin = time.perf_counter()

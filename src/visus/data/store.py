@@ -26,9 +26,7 @@ from visus.image.resize import resize
 from visus.structures import Sample
 
 
-def decode(
-    sample: Sample, channels: int = 3, at_least: tuple[int, int] | None = None
-) -> NDArray[np.uint8]:
+def decode(sample: Sample, channels: int = 3, at_least: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """The picture of a sample.
 
     Args:
@@ -126,13 +124,17 @@ class PictureStore(Sequence[NDArray[np.uint8]]):
             with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
                 # In blocks, so that memory stays bounded however far the disk lags behind.
                 for start in range(0, len(dataset), 256):
-                    for i, result in enumerate(pool.map(one, dataset.samples[start : start + 256]), start + 1):
+                    for i, result in enumerate(
+                        pool.map(one, dataset.samples[start : start + 256]), start + 1
+                    ):
                         if progress is not None:
                             progress(i)
                         yield result
 
         if folder is not None:
-            key = hashlib.sha256(f"{dataset.fingerprint()} {channels} {shorter_side}".encode()).hexdigest()[:16]
+            key = hashlib.sha256(f"{dataset.fingerprint()} {channels} {shorter_side}".encode()).hexdigest()[
+                :16
+            ]
             return _on_disk(dataset, Path(folder) / f"pictures-{key}", decoded)
         results = list(decoded())
         good = [i for i, r in enumerate(results) if not isinstance(r, str)]
@@ -160,10 +162,10 @@ def _on_disk(
                     good.append(i)
             blob.flush()
             os.fsync(blob.fileno())
-        os.replace(partial, blob_file)
+        partial.replace(blob_file)
         partial = index_file.with_suffix(".part")
         partial.write_text(json.dumps({"shapes": shapes, "good": good, "problems": problems}))
-        os.replace(partial, index_file)  # the index comes last: it says that the pictures are complete
+        partial.replace(index_file)  # the index comes last: it says that the pictures are complete
     index = json.loads(index_file.read_text())
     return PictureStore(
         dataset.subset(np.asarray(index["good"], np.int64)),

@@ -13,15 +13,17 @@ import re
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
 from visus.structures import InputError
+from visus.train.callbacks import Remembering, averaged_weights, states
 
 _RECORD = "record"
 _NAME = re.compile(r"state-(\d+)\.npz")
+_COUNT = re.compile(r"_\d+(?=[/_]|$)")
 
 
 def variables(model: keras.Model) -> list[Any]:
@@ -35,11 +37,15 @@ def variables(model: keras.Model) -> list[Any]:
     return list({id(v): v for v in found}.values())
 
 
+def named(found: Iterable[Any]) -> list[tuple[str, Any]]:
+    """`(name, variable)` pairs whose names do not depend on what else the process has built."""
+    # Keras numbers layers by how many the process has made, so `dense_7` may be `dense` in the next process.
+    return [(f"{i:05d} {_COUNT.sub('', v.path)}", v) for i, v in enumerate(found)]
+
+
 def capture(model: keras.Model) -> dict[str, np.ndarray]:
     """Name -> copy of the value, for every variable of `variables(model)`."""
-    return {
-        f"{i:05d} {v.path}": np.array(keras.ops.convert_to_numpy(v)) for i, v in enumerate(variables(model))
-    }
+    return {name: np.array(keras.ops.convert_to_numpy(v)) for name, v in named(variables(model))}
 
 
 def restore(model: keras.Model, state: dict[str, np.ndarray]) -> None:
@@ -48,8 +54,8 @@ def restore(model: keras.Model, state: dict[str, np.ndarray]) -> None:
     Raises:
         InputError: The state belongs to another model; nothing is changed then.
     """
-    targets = variables(model)
-    expected = [(f"{i:05d} {v.path}", tuple(v.shape)) for i, v in enumerate(targets)]
+    targets = named(variables(model))
+    expected = [(name, tuple(v.shape)) for name, v in targets]
     received = [(name, value.shape) for name, value in state.items()]
     if expected != received:
         first = next(
@@ -59,7 +65,7 @@ def restore(model: keras.Model, state: dict[str, np.ndarray]) -> None:
             f"This checkpoint belongs to another model: expected {first[0]}, received {first[1]}. Resume with the "
             "code and the arguments that the run was started with, or start a new run."
         )
-    for variable, value in zip(targets, state.values()):
+    for (_, variable), value in zip(targets, state.values()):
         variable.assign(value)
 
 
@@ -74,10 +80,10 @@ def save(path: Path, state: dict[str, np.ndarray], record: dict[str, Any]) -> No
     text = np.frombuffer(json.dumps(record).encode(), np.uint8)
     try:
         with partial.open("wb") as file:
-            np.savez(file, **{_RECORD: text}, **state)
+            np.savez(file, **{_RECORD: text, **state})  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError:
         partial.unlink(missing_ok=True)
         raise
@@ -90,7 +96,7 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         InputError: The file is broken.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             record = json.loads(archive[_RECORD].tobytes())
             return {name: archive[name] for name in archive.files if name != _RECORD}, record
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -151,7 +157,7 @@ class Checkpoint(keras.callbacks.Callback):
             "phase": self.phase,
             "next_epoch": next_epoch,
             "stopped": bool(getattr(self.model, "stop_training", False)),
-            "callbacks": {type(c).__name__: c.state() for c in self.remember},
+            "callbacks": states(self.remember),
         }
         try:
             save(self.folder / f"state-{self.number:06d}.npz", capture(self.model), record)
@@ -169,34 +175,34 @@ class Checkpoint(keras.callbacks.Callback):
         self.write(epoch + 1)
 
 
-class KeepBest(keras.callbacks.Callback):
+class KeepBest(Remembering):
     """Keeps the weights of the best epoch in a file, as they were validated: with a moving average, that one.
 
     Args:
         file: Where the best weights go.
         monitor: A key of the logs, smaller is better; None keeps the weights of the last epoch.
         report: Called with a sentence when the file cannot be written.
+
+    Attributes:
+        value: The best value so far, or None.
+        epoch: Its epoch, from 0, or None.
     """
+
+    memory: ClassVar[dict[str, Any]] = {"value": None, "epoch": None}
+    value: float | None
+    epoch: int | None
 
     def __init__(self, file: Path, monitor: str | None = "val_loss", report: Callable[[str], object] = print):
         super().__init__()
         self.file, self.monitor, self.report = file, monitor, report
-        self.value, self.epoch = float("inf"), -1
-
-    def state(self) -> dict[str, Any]:
-        """What resuming needs."""
-        return {"value": self.value if np.isfinite(self.value) else None, "epoch": self.epoch}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Takes up what `state()` gave."""
-        self.value, self.epoch = float("inf") if state["value"] is None else state["value"], state["epoch"]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keras' hook."""
         value = 0.0 if self.monitor is None else float((logs or {}).get(self.monitor, float("nan")))
-        if self.monitor is not None and not value < self.value:
+        if self.monitor is not None and not value < (float("inf") if self.value is None else self.value):
             return
-        weights = {f"{i:05d} {v.path}": value for i, (v, value) in enumerate(validated_weights(self.model))}
+        with averaged_weights(self.model):
+            weights = {name: np.array(keras.ops.convert_to_numpy(v)) for name, v in named(self.model.weights)}
         try:
             save(self.file, weights, {"epoch": epoch, "value": value})
         except OSError as error:
@@ -206,17 +212,8 @@ class KeepBest(keras.callbacks.Callback):
 
     def restore_best(self, model: keras.Model) -> None:
         """Gives the model the best weights; without any, it keeps those it has."""
-        if self.epoch < 0 or not self.file.exists():
+        if self.epoch is None or not self.file.exists():
             return
         weights, _ = load(self.file)
         for variable, value in zip(model.weights, weights.values(), strict=True):
             variable.assign(value)
-
-
-def validated_weights(model: keras.Model) -> list[tuple[Any, np.ndarray]]:
-    """`(variable, value)` for each weight, the moving average in place of the value where there is one."""
-    optimizer = model.optimizer
-    averages = {}
-    if getattr(optimizer, "use_ema", False):
-        averages = dict(zip(map(id, optimizer._trainable_variables), optimizer._model_variables_moving_average))
-    return [(v, keras.ops.convert_to_numpy(averages.get(id(v), v))) for v in model.weights]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +67,8 @@ def cached_features(
     text = json.dumps(key, sort_keys=True, default=str)
     key_file = file.with_suffix(".json")
     if file.exists() and key_file.exists() and key_file.read_text() == text:
-        return np.load(file, allow_pickle=False)
+        kept: NDArray[np.float32] = np.load(file, allow_pickle=False)
+        return kept
     key_file.unlink(missing_ok=True)
     done, rows = 0, []
     for variant, pipeline in enumerate(pipelines):
@@ -84,7 +84,7 @@ def cached_features(
     partial = file.with_suffix(".part")
     with partial.open("wb") as stream:
         np.save(stream, features)
-    os.replace(partial, file)
+    partial.replace(file)
     key_file.write_text(text)
     return features
 
@@ -126,7 +126,8 @@ class FeatureStream:
         while True:
             if self.shuffle:
                 rng = np.random.default_rng((self.seed, pass_index))
-                order, variant = rng.permutation(rows), rng.integers(variants, size=rows)
+                order: NDArray[np.int64] = rng.permutation(rows)
+                variant: NDArray[np.int64] = rng.integers(variants, size=rows)
             else:
                 order, variant = np.arange(rows), np.zeros(rows, np.int64)
             for step in range(within, self.steps):

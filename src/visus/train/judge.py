@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from visus.data import Dataset
-from visus.evaluate.classification import evaluate, evaluate_multilabel
+from visus.evaluate import evaluate, evaluate_multilabel
 from visus.explain.grad_cam import grad_cam
 from visus.predict import Predictor
-from visus.train.callbacks import read_history
-from visus.train.report import write_report
+from visus.train.report import Result, write_report
 from visus.train.run import Run
 from visus.train.settings import Settings
 
@@ -47,6 +48,7 @@ def judge(
         say(f"not judged: {source}: {reason}")
     readable = ~np.isnan(scores).any(axis=1)
     judged, scores = judged.subset(readable), scores[readable]
+    result: Result
     if dataset.task == "multi":
         result = evaluate_multilabel(judged.targets().astype(np.int32), scores, dataset.class_names)
     else:
@@ -68,3 +70,12 @@ def judge(
         selection=split == "val",
     )
     return figures
+
+
+def read_history(file: Path) -> list[dict[str, Any]]:
+    """The rows of `metrics.csv`, with numbers as numbers; a figure that an epoch does not have is left out."""
+    if not file.exists():
+        return []
+    with file.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    return [{k: v if k == "phase" else float(v) for k, v in row.items() if v} for row in rows]

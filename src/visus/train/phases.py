@@ -27,16 +27,33 @@ from visus.data.balance import class_weights
 from visus.data.pipeline import Pipeline
 from visus.data.store import PictureStore
 from visus.structures import ImageSpec, InputError
-from visus.train.callbacks import CSVLog, EarlyStopping, Progress, TensorBoard
-from visus.train.checkpoint import Checkpoint, KeepBest, latest, restore
+from visus.train.callbacks import (
+    CSVLog,
+    EarlyStopping,
+    EvaluateAverage,
+    Progress,
+    StopOnNaN,
+    TensorBoard,
+    restore_states,
+)
+from visus.train.callbacks.progress import duration as _duration
+from visus.train.checkpoint import Checkpoint, KeepBest, capture, latest, restore
 from visus.train.determinism import repeatable
 from visus.train.features import FeatureStream, cached_features, compile_trunk, head_model, weights_hash
-from visus.train.freeze import freeze_for_tuning
 from visus.train.judge import judge
 from visus.train.run import Run
 from visus.train.settings import Settings
 
 Stream = Pipeline | FeatureStream
+
+DEFAULT_EPOCHS = 6
+"""Epochs of tuning when nobody says how many."""
+SCRATCH_EPOCHS = 30
+"""Epochs of a net without pretrained weights when nobody says how many."""
+MOST_EPOCHS = 30
+"""More than this a budget in minutes does not buy."""
+TUNE_RATE = 3e-4
+SCRATCH_RATE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -48,7 +65,8 @@ class Phase:
         model: What learns: the classifier, or its head alone.
         train: Where the batches come from.
         val: Likewise for validation, or None.
-        epochs: Passes over the data.
+        epochs: How often to validate and write a checkpoint.
+        steps: Batches in an epoch; a whole pass over the data, or less where the budget is small.
         learning_rate: Peak of the schedule.
     """
 
@@ -57,6 +75,7 @@ class Phase:
     train: Stream
     val: Stream | None
     epochs: int
+    steps: int
     learning_rate: float
 
 
@@ -93,27 +112,31 @@ class Training:
 
     def finish(self) -> Run:
         """Does whatever is left to do, and returns the finished run."""
-        settings = self.settings
-        doubt = repeatable(settings.seed)
+        doubt = repeatable(self.settings.seed)
         if doubt:
             self.say(doubt)
         self.model = self._create()
         self._read_pictures()
-        if (
-            self.model.trunk is not None
-            and self.model.trunk.pretrained is not None
-            and settings.weights != "none"
-        ):
+        if self._pretrained():
+            trunk = compile_trunk(self.model)
+            self._unfreeze()
+            plan = self._plan(trunk)
             if self.checkpoint is None or self.checkpoint[1]["phase"] == "head":
-                self._head()
-            self._tune()
+                self._head(trunk, plan)
+            self._end_to_end("tune", plan)
         else:
-            self._scratch()
+            self._end_to_end("scratch", self._plan(None))
         self._save_model()
         judge(self.run, self.model, self.dataset, self.settings, self.say)
         shutil.rmtree(self.run.folder / "cache", ignore_errors=True)
-        self.run.save(status="done")
+        self.run.save(status="done", seconds=round(self._elapsed(), 1))
         return self.run
+
+    def _pretrained(self) -> bool:
+        return self.model.trunk is not None and self.model.trunk.pretrained is not None
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.begin
 
     def _create(self) -> Any:
         settings = self.settings
@@ -193,51 +216,125 @@ class Training:
     def _class_weights(self) -> np.ndarray | None:
         if self.settings.class_weights is None:
             return None
-        return class_weights(list(self.sets["train"].counts().values()), self.settings.class_weights)
+        return class_weights(self.sets["train"], "balanced").astype(np.float32)
+
+    # --- the plan ----------------------------------------------------------------------------------------------
+
+    def _plan(self, trunk: Callable[[Any], Any] | None) -> dict[str, Any]:
+        """How long everything takes, and what fits into the budget: decided once, then part of the record.
+
+        A resumed run keeps its plan, so that it repeats exactly whatever the clock says.
+        """
+        plan: dict[str, Any] | None = self.run.record.get("plan")
+        if plan is not None:
+            return plan
+        settings = self.settings
+        pictures = {name: len(chosen) for name, chosen in self.sets.items()}
+        judged = sum(
+            self.dataset.split(s).__len__() for s in self.dataset.splits if s not in ("train", "val")
+        )
+        view = 0.0 if trunk is None else self._seconds_of_a_view(trunk)
+        step = self._seconds_of_a_step() if settings.epochs != 0 else 0.0
+        steps = -(-pictures["train"] // settings.batch_size)
+        val = pictures.get("val", 0) * step / settings.batch_size / 3  # forward is about a third of a step
+        variants = settings.variants
+        epochs = (
+            settings.epochs if settings.epochs is not None else (DEFAULT_EPOCHS if trunk else SCRATCH_EPOCHS)
+        )
+        if settings.minutes is not None:
+            finish = (judged or pictures.get("val", 0)) * max(view, step / settings.batch_size / 3) + 20
+            left = 0.9 * (60 * settings.minutes - self._elapsed() - finish)
+            if trunk is not None:
+                affordable = 0.5 * left / (view * pictures["train"]) if view else variants
+                variants = int(np.clip(affordable, 1, variants))
+                left -= (
+                    view * (variants * pictures["train"] + pictures.get("val", 0))
+                    + 0.3 * settings.head_epochs
+                )
+            if settings.epochs is None and step:
+                epochs = int(np.clip(left / (steps * step + val), 0, MOST_EPOCHS))
+                if epochs == 0 and left > 30 * step:
+                    epochs, steps = 1, int((left - val) / step)
+        head = view * (variants * pictures["train"] + pictures.get("val", 0)) if trunk else 0.0
+        tune = epochs * (steps * step + val)
+        self.say(
+            f"Expected: {_duration(head + tune)}"
+            + (f" ({_duration(head)} for {variants} views of each picture, " if trunk else " (")
+            + f"{_duration(tune)} for {epochs} epochs of {steps} steps at {step:.2f} s)."
+        )
+        plan = {
+            "variants": variants,
+            "epochs": epochs,
+            "steps": steps,
+            "step_seconds": step,
+            "view_seconds": view,
+        }
+        self.run.save(plan=plan)
+        return plan
+
+    def _seconds_of_a_view(self, trunk: Callable[[Any], Any]) -> float:
+        """Seconds that the trunk needs for one picture, decoding aside."""
+        batch = np.zeros((32, *self.model.image_spec.shape), np.float32)
+        trunk(batch)
+        begin = time.perf_counter()
+        trunk(batch)
+        return (time.perf_counter() - begin) / len(batch)
+
+    def _seconds_of_a_step(self) -> float:
+        """Seconds of one training step of the whole net; nothing is learned from it."""
+        model = self.model
+        model.compile(optimizer=keras.optimizers.AdamW(0.0, weight_decay=0.0), **self._losses(model))
+        model.optimizer.build(model.trainable_variables)
+        before = capture(model)
+        batch = next(
+            self._pipeline("train", augmented=True, shuffle=True, batch_size=self.settings.batch_size).epoch()
+        )
+        model.train_on_batch(*batch)
+        begin = time.perf_counter()
+        for _ in range(2):
+            model.train_on_batch(*batch)
+        seconds = (time.perf_counter() - begin) / 2
+        restore(model, before)
+        return seconds
 
     # --- phases ------------------------------------------------------------------------------------------------
 
-    def _head(self) -> None:
+    def _head(self, trunk: Any, plan: dict[str, Any]) -> None:
         settings, model = self.settings, self.model
         begin = time.monotonic()
-        trunk = compile_trunk(model)
         self.say(f"The trunk runs on {trunk.kind} ({trunk.parity}).")
+        policy = augmentation_policy(settings.policy, domain=settings.domain)
         key = {
             "data": self.dataset.fingerprint(),
             "trunk": weights_hash(model.trunk),
             "spec": model.image_spec.to_dict(),
             "runtime": trunk.kind,
-            "policy": augmentation_policy(settings.policy, domain=settings.domain).to_dict(),
+            "policy": policy.to_dict(),
             "seed": settings.seed,
         }
-        features = {}
-        for split in self.sets:
-            variants = settings.variants if split == "train" else 1
+        streams = {}
+        for split, chosen in self.sets.items():
+            learns = split == "train"
+            variants = plan["variants"] if learns else 1
             pipelines = [
                 self._pipeline(split, augmented=v > 0, shuffle=False, batch_size=32) for v in range(variants)
             ]
-            with Progress.bar(
-                f"trunk on {split} ({variants} views)", variants * len(self.sets[split])
-            ) as advance:
-                features[split] = cached_features(
+            with Progress.bar(f"trunk on {split} ({variants} views)", variants * len(chosen)) as advance:
+                features = cached_features(
                     trunk,
                     pipelines,
                     self.run.folder / "cache" / f"features-{split}.npy",
                     {**key, "variants": variants},
                     advance,
                 )
-        soft = settings.soft
-        streams = {
-            split: FeatureStream(
-                features[split],
-                self.sets[split].targets(soft and split == "train"),
+            streams[split] = FeatureStream(
+                features,
+                chosen.targets(settings.soft and learns),
                 settings.head_batch_size,
-                shuffle=split == "train",
+                shuffle=learns,
                 seed=settings.seed,
-                class_weights=self._class_weights() if split == "train" else None,
+                class_weights=self._class_weights() if learns else None,
             )
-            for split in self.sets
-        }
         self._fit(
             Phase(
                 "head",
@@ -245,85 +342,80 @@ class Training:
                 streams["train"],
                 streams.get("val"),
                 settings.head_epochs,
+                streams["train"].steps,
                 settings.head_learning_rate,
             )
         )
-        self.say(f"The head is trained after {time.monotonic() - begin:.0f} s.")
+        self.say(f"The head is trained after {_duration(time.monotonic() - begin)}.")
 
-    def _tune(self) -> None:
-        epochs = self.settings.epochs if self.settings.epochs is not None else 6
-        if epochs == 0:
-            return
-        freeze_for_tuning(self.model, self.settings.unfreeze)
-        rate = self.settings.learning_rate if self.settings.learning_rate is not None else 3e-4
-        self._fit(self._end_to_end("tune", epochs, rate))
+    def _unfreeze(self) -> None:
+        """Lets the upper stages of the trunk learn; its normalisation statistics stay those of the pretraining."""
+        trunk, wanted = self.model.trunk, self.settings.unfreeze
+        stages = trunk.stages if wanted == "all" else trunk.stages[len(trunk.stages) - int(wanted) :]
+        learning = {name for stage in stages for name in stage}
+        for layer in trunk.layers:
+            layer.trainable = layer.name in learning and not isinstance(
+                layer, keras.layers.BatchNormalization
+            )
 
-    def _scratch(self) -> None:
-        epochs = self.settings.epochs if self.settings.epochs is not None else 30
-        rate = self.settings.learning_rate if self.settings.learning_rate is not None else 1e-3
-        self._fit(self._end_to_end("scratch", epochs, rate))
-
-    def _end_to_end(self, name: str, epochs: int, rate: float) -> Phase:
+    def _end_to_end(self, name: str, plan: dict[str, Any]) -> None:
         settings = self.settings
+        if plan["epochs"] == 0:
+            return
         mix = {None: None, "mixup": MixUp(0.2), "cutmix": CutMix(1.0)}[settings.mix]
-        return Phase(
-            name,
-            self.model,
-            self._pipeline(
-                "train",
-                augmented=True,
-                shuffle=True,
-                batch_size=settings.batch_size,
-                mix=mix,
-                class_weights=self._class_weights(),
-            ),
+        train = self._pipeline(
+            "train",
+            augmented=True,
+            shuffle=True,
+            batch_size=settings.batch_size,
+            mix=mix,
+            class_weights=self._class_weights(),
+        )
+        val = (
             self._pipeline("val", augmented=False, shuffle=False, batch_size=32)
             if "val" in self.sets
-            else None,
-            epochs,
-            rate,
+            else None
         )
+        rate = settings.learning_rate or (TUNE_RATE if name == "tune" else SCRATCH_RATE)
+        self._fit(Phase(name, self.model, train, val, plan["epochs"], plan["steps"], rate))
 
     def _fit(self, phase: Phase) -> None:
         settings, model, train, val = self.settings, phase.model, phase.train, phase.val
         model.compile(optimizer=self._optimizer(phase), **self._losses(model))
         model.optimizer.build(model.trainable_variables)
-        best = KeepBest(
-            self.run.checkpoints / f"best-{phase.name}.npz", "val_loss" if val is not None else None
-        )
+        monitor = None if val is None else "val_loss"
+        best = KeepBest(self.run.checkpoints / f"best-{phase.name}.npz", monitor, self.say)
         own: list[Any] = [best, CSVLog(self.run.metrics_file, phase=phase.name)]
         if settings.patience and val is not None:
             own.append(EarlyStopping("val_loss", patience=settings.patience, restore_best=False))
         own += [
             TensorBoard(self.run.folder / "tensorboard", phase=phase.name),
             Progress(phase.name, phase.epochs),
+            StopOnNaN(),
         ]
-        remember = [c for c in (*self.callbacks, *own) if hasattr(c, "state")]
         first, number = 0, 1
         if self.checkpoint is not None:
             state, record = self.checkpoint
             number = record["number"] + 1
             if record["phase"] == phase.name:
                 restore(model, state)
-                for callback in remember:
-                    if type(callback).__name__ in record["callbacks"]:
-                        callback.restore(record["callbacks"][type(callback).__name__])
+                restore_states([*self.callbacks, *own], record["callbacks"])
                 first = phase.epochs if record["stopped"] else record["next_epoch"]
-                self.say(f"Resuming {phase.name} at epoch {first + 1} of {phase.epochs}.")
-        writer = Checkpoint(self.run.checkpoints, phase.name, number, remember, self.say)
+                self.say(f"Resuming {phase.name} after epoch {record['next_epoch']} of {phase.epochs}.")
+        writer = Checkpoint(self.run.checkpoints, phase.name, number, [*self.callbacks, *own], self.say)
         writer.set_model(model)
         if first == 0:
             writer.write(0)
         if first < phase.epochs:
-            ema = [keras.callbacks.SwapEMAWeights()] if settings.ema else []
+            average = [EvaluateAverage()] if settings.ema else []
             model.fit(
-                self._feed(train, first * train.steps),
-                steps_per_epoch=train.steps,
+                self._feed(train, first * phase.steps),
+                steps_per_epoch=phase.steps,
                 validation_data=None if val is None else self._feed(val, 0),
                 validation_steps=None if val is None else val.steps,
                 initial_epoch=first,
                 epochs=phase.epochs,
-                callbacks=[*self.callbacks, *ema, *own, writer],
+                callbacks=[*self.callbacks, *average, *own, writer],
                 verbose=0,
             )
         best.restore_best(model)
@@ -336,7 +428,7 @@ class Training:
 
     def _optimizer(self, phase: Phase) -> keras.optimizers.Optimizer:
         settings = self.settings
-        total = phase.epochs * phase.train.steps
+        total = phase.epochs * phase.steps
         warmup = min(total // 10, 500)
         schedule = keras.optimizers.schedules.CosineDecay(
             0.0 if warmup else phase.learning_rate,
@@ -372,11 +464,15 @@ class Training:
     def _save_model(self) -> None:
         partial = self.run.folder / "model.part.keras"
         self.model.save(partial, include_optimizer=False)
-        os.replace(partial, self.run.model_file)
+        partial.replace(self.run.model_file)
         self.run.save(weights_sha256=weights_hash(self.model))
 
 
 def _has_gpu() -> bool:
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return bool(torch.cuda.is_available())
     return any(not name.lower().startswith("cpu") for name in keras.distribution.list_devices())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from visus.data.augment import Domain
 from visus.structures import InputError
 
 
@@ -60,7 +61,7 @@ class Settings:
     label_smoothing: float = 0.1
     dropout: float | None = None
     policy: str = "standard"
-    domain: str = "generic"
+    domain: Domain = "generic"
     mix: str | None = None
     soft: bool = False
     class_weights: str | None = None

@@ -118,25 +118,14 @@ def _free_folder(name: str) -> Path:
 
 def _with_splits(dataset: vdata.Dataset, settings: Settings) -> vdata.Dataset:
     """Completes the splits: no split at all -> train, val and test; no val -> part of train."""
-    groups = any(s.group is not None for s in dataset)
     if not dataset.splits:
-        return split(dataset, test=settings.test, val=settings.val, seed=settings.seed, group=groups)
+        return split(dataset, test=settings.test or None, val=settings.val or None, seed=settings.seed)
     if "train" not in dataset.splits:
         raise InputError(
             f"The data set {dataset.name} has the splits {', '.join(dataset.splits)} but no split named train. Add "
             "one, or remove the split so that visus makes one."
         )
-    if "val" in dataset.splits or not settings.val:
-        return dataset
-    parts = split(dataset.split("train"), test=0.0, val=settings.val, seed=settings.seed, group=groups)
-    chosen = {s.source: s.split for s in parts}
-    return vdata.Dataset(
-        tuple(s.replace(split=chosen[s.source]) if s.split == "train" else s for s in dataset),
-        dataset.class_names,
-        dataset.name,
-        dataset.root,
-        dataset.notes,
-    )
+    return split(dataset, val=settings.val or None, seed=settings.seed)
 
 
 def _describe(dataset: vdata.Dataset) -> dict[str, Any]:
