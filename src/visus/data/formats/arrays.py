@@ -41,7 +41,10 @@ def sniff(path: Path) -> bool:
             with path.open("rb") as file:
                 shape, dtype = _header(file, str(path))
             return len(shape) in (3, 4) and dtype == np.uint8
-        return path.suffix == ".npz" and any(key in _IMAGES for _, key, _ in _pairs(_members(path)))
+        if path.suffix != ".npz":
+            return False
+        members = _members(path)
+        return any(len(members[images][0]) in (3, 4) for _, images, _ in _pairs(members))
     except (OSError, ValueError, zipfile.BadZipFile):
         return False
 

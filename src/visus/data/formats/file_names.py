@@ -147,9 +147,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 def _parse_all(names: Sequence[str], regex: re.Pattern[str]) -> list[dict[str, str]]:
     matches = [regex.search(name) for name in names]
-    missed = [
-        name for name, match in zip(names, matches) if match is None or match.groupdict().get("label") == ""
-    ]
+    labelled = "label" in regex.groupindex
+    missed = [n for n, match in zip(names, matches) if match is None or (labelled and not match["label"])]
     if missed:
         raise InputError(
             f"{len(missed)} of {len(names)} names do not match the pattern {regex.pattern!r}: "
