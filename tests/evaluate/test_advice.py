@@ -60,6 +60,11 @@ def test_probabilities_off_give_the_temperature_that_repairs_them():
     assert f"temperature of {margin / odds:.2f} would bring it to 0.000" in found["Probabilities are off"]
 
 
+def test_label_smoothing_is_named_as_the_cause():
+    found = {a.title: a.text for a in advise(judged(FINE, 0.6), settings={"label_smoothing": 0.1})}
+    assert "(label smoothing, 0.1 here, does that)" in found["Probabilities are off"]
+
+
 def test_no_better_than_the_majority():
     assert titles(judged([[90, 5, 5], [45, 5, 0], [45, 0, 5]]))[0] == "No better than always the same answer"
 
@@ -89,6 +94,7 @@ def test_few_and_rare_training_pictures():
         ("underfit", {"unfreeze": 2}, "unfreeze=all"),
         ("diverged", {}, "--rate"),
         ("stopped", {}, "larger model"),
+        ("stopped", {"epochs": 0}, "--epochs 6"),
         ("unfinished", {}, "--epochs"),
     ],
 )

@@ -70,7 +70,7 @@ def advise(
         *_sure_mistakes(result),
         *_few_pictures(train_counts or {}),
         *_imbalance(result, train_counts or {}, settings or {}),
-        *_calibration(result),
+        *_calibration(result, settings or {}),
         *_small_test(result),
     ]
     return found or [
@@ -106,7 +106,12 @@ def _curves(diagnosis: Diagnosis | None, settings: Mapping[str, Any]) -> list[Ad
     augment = f"--policy {stronger}" if stronger else "--mix mixup" if not settings.get("mix") else ""
     size = settings.get("size")
     larger = f"--size {round(max(size) * 1.25 / 32) * 32}" if size else "a larger --size"
-    whole = "" if settings.get("unfreeze") == "all" else " the whole trunk (--set unfreeze=all),"
+    if settings.get("epochs") == 0:
+        whole = " the trunk learning too (--epochs 6),"
+    elif settings.get("unfreeze") == "all":
+        whole = ""
+    else:
+        whole = " the whole trunk learning (--set unfreeze=all),"
     by = {
         "overfit": (
             "The model learns its pictures by heart",
@@ -120,7 +125,7 @@ def _curves(diagnosis: Diagnosis | None, settings: Mapping[str, Any]) -> list[Ad
         "diverged": ("Training diverged", "A tenth of the learning rate (--rate)."),
         "stopped": (
             "Training stood still",
-            f"More epochs will not help at this rate: try larger pictures ({larger}) or a larger model "
+            f"More epochs will not help at this rate: try{whole} larger pictures ({larger}) or a larger model "
             "(`visus models`).",
         ),
         "unfinished": ("Training was still improving", "More epochs (--epochs), or more time (--minutes)."),
@@ -230,7 +235,9 @@ def _imbalance(
     ]
 
 
-def _calibration(result: ClassificationResult | MultilabelResult) -> list[Advice]:
+def _calibration(
+    result: ClassificationResult | MultilabelResult, settings: Mapping[str, Any]
+) -> list[Advice]:
     if isinstance(result, MultilabelResult) or not result.figures["ece"].value > 0.05:
         return []
     temperature = fit_temperature(result.scores, result.truth)

@@ -45,6 +45,7 @@ MISTAKES = 24
 """Pictures shown of the worst mistakes."""
 DOUBTS = 12
 """Pictures shown of the least certain answers."""
+_SELECTION = "The judged pictures also chose the best epoch, so these figures are a little too good."
 _ENOUGH = (320, 320)  # a JPEG in the gallery is decoded at a reduced scale above this
 
 _LABELS = {
@@ -83,7 +84,7 @@ def write_report(
     run: Mapping[str, Any] | None = None,
     published: Sequence[tuple[str, float, str]] | None = None,
     explain: Explain | None = None,
-    selection: bool = False,
+    selection: bool | str = False,
     comparison: Comparison | None = None,
     timing: Mapping[str, float] | None = None,
 ) -> Path:
@@ -109,7 +110,7 @@ def write_report(
         explain: Maps pictures and class indices to heat maps laid over the pictures; called for one picture
             at a time. Without it no heat maps are shown.
         selection: Whether the judged pictures had a say in the training (chose the best epoch, say): the
-            figures are then marked as selection scores.
+            figures are then marked as selection scores. A sentence says so in its own words.
         comparison: Another model on the same pictures.
         timing: Name -> milliseconds for one picture.
 
@@ -140,7 +141,7 @@ def write_report(
 
     write_atomically(folder / "predictions.csv", prediction_table(result, names))
     document = result.to_dict() | {
-        "selection_score": selection,
+        "selection_score": bool(selection),
         "diagnosis": None
         if diagnosis is None
         else {"verdict": diagnosis.verdict, "text": diagnosis.sentence},
@@ -155,9 +156,9 @@ def write_report(
 
     page = Page(title, _subtitle(result, record))
     if selection:
+        why = selection if isinstance(selection, str) else _SELECTION
         page.callout(
-            "The judged pictures also chose the best epoch, so these figures are a little too good. Keep a "
-            "test part that training never sees for figures to publish.",
+            f"{why} Keep a test part that training never sees for figures to publish.",
             "warning",
             "Selection score.",
         )
@@ -243,7 +244,7 @@ def _subtitle(result: Result, record: Mapping[str, Any]) -> str:
 
 
 def _summary(
-    page: Page, result: Result, published: Sequence[tuple[str, float, str]], selection: bool
+    page: Page, result: Result, published: Sequence[tuple[str, float, str]], selection: bool | str
 ) -> None:
     page.heading("Summary")
     figures = result.figures
@@ -282,7 +283,9 @@ def _summary(
 
 def _training(page: Page, draw: _Figures, history: Sequence[Mapping[str, Any]], diagnosis: Diagnosis) -> None:
     page.heading("Training")
-    tone: Any = {"healthy": "good", "unknown": "plain", "diverged": "error"}.get(diagnosis.verdict, "warning")
+    tone: Any = {"healthy": "good", "overfit": "warning", "underfit": "warning", "diverged": "error"}.get(
+        diagnosis.verdict, "note"
+    )
     page.callout(diagnosis.sentence, tone)
     draw(plots.curves(history, best=diagnosis.best), "curves", "Training solid, validation dashed.")
     seconds = plots.series(history, "seconds")
