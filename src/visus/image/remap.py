@@ -61,5 +61,10 @@ def remap(
 
 def _reduction(coordinate: NDArray[np.floating], length: int) -> int:
     """How much to reduce the source along one axis, so that neighbours come from less than 2 pixels apart."""
-    steps = [float(np.median(np.abs(np.diff(coordinate, axis=k)))) for k in (0, 1) if coordinate.shape[k] > 1]
-    return max(1, int(max(steps, default=1.0)), math.ceil(length / _LONGEST))
+    some = (
+        coordinate[:: max(1, coordinate.shape[0] // 64)],
+        coordinate[:, :: max(1, coordinate.shape[1] // 64)],
+    )
+    steps = [np.abs(np.diff(lines, axis=axis)) for lines, axis in zip(some, (1, 0))]
+    typical = max((float(np.median(step)) for step in steps if step.size), default=1.0)
+    return max(1, int(typical), math.ceil(length / _LONGEST))

@@ -45,8 +45,8 @@ from visus.data.augment.geometry import (
 )
 from visus.data.augment.mix import CutMix, Mix, MixUp
 from visus.data.augment.offline import write_versions
-from visus.data.augment.op import GeometricOp, Op, PixelOp, catalogue
-from visus.data.augment.policies import Policy
+from visus.data.augment.op import GeometricOp, Hazard, Op, PixelOp, catalogue
+from visus.data.augment.policies import Domain, Policy
 from visus.data.augment.presets import DOMAINS, STRENGTHS, policy, told_by
 from visus.data.augment.preview import Finding, augmentation_sheet, check
 from visus.data.augment.rand_augment import RandAugment, TrivialAugment
@@ -65,6 +65,7 @@ __all__ = [
     "Crop",
     "CutMix",
     "Cutout",
+    "Domain",
     "Elastic",
     "Equalize",
     "Exposure",
@@ -73,6 +74,7 @@ __all__ = [
     "GaussianNoise",
     "GeometricOp",
     "Grayscale",
+    "Hazard",
     "HorizontalFlip",
     "Hue",
     "Invert",

@@ -101,11 +101,11 @@ class Bend:
         """The displacement at `(..., 2)` points."""
         points = np.asarray(points, np.float64)
         rows, columns = self.grid.shape[:2]
-        flat = points.reshape(-1, 2)
-        across = _spline_weights(flat[:, 0] / self.size[1], columns)
-        down = _spline_weights(flat[:, 1] / self.size[0], rows)
-        mixed = (down @ self.grid.reshape(rows, -1)).reshape(-1, columns, 2)
-        return np.asarray(np.einsum("pc,pcd->pd", across, mixed).reshape(points.shape), np.float64)
+        across = _spline_weights(points[..., 0].ravel() / self.size[1], columns)
+        down = _spline_weights(points[..., 1].ravel() / self.size[0], rows)
+        # Each grid column at each point's height, then the columns by what they weigh at its place.
+        shifts = [(across * (axis.T @ down)).sum(axis=0) for axis in (self.grid[..., 0], self.grid[..., 1])]
+        return np.stack(shifts, axis=-1).reshape(points.shape)
 
     def apply(self, points: Any) -> NDArray[np.float64]:
         """Maps `(..., 2)` points."""
@@ -159,10 +159,13 @@ def _links(move: Move) -> tuple[Move, ...]:
 
 
 def _spline_weights(position: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """`(P, count)`: weights of the grid points at positions 0..1, constant beyond the ends."""
+    """`(count, P)`: weights of the grid points at positions 0..1, constant beyond the ends."""
     # The outermost grid points lie one step outside the picture, as a cubic spline needs.
     place = np.clip(position, 0.0, 1.0) * (count - 3) + 1.0
-    distance = np.abs(place[:, None] - np.arange(count))
-    near = 2 / 3 - distance**2 * (1 - distance / 2)
-    far = np.clip(2 - distance, 0.0, None) ** 3 / 6
-    return np.where(distance < 1, near, far)
+    weights = np.empty((count, len(place)))
+    for k, row in enumerate(weights):
+        # Two pieces of the cubic B-spline: (2 - d)^3 / 6 within 2, less 4 (1 - d)^3 / 6 within 1.
+        distance = np.abs(place - k)
+        far, near = np.maximum(2.0 - distance, 0.0), np.maximum(1.0 - distance, 0.0)
+        row[:] = (far * far * far - 4.0 * near * near * near) / 6.0
+    return weights
