@@ -236,7 +236,10 @@ def _copy(sample: Sample, folder: Path, position: int, taken: Counter[Path]) -> 
     if isinstance(sample.image, Path):
         stem, suffix = sample.image.stem.lstrip(".") or f"{position:06d}", sample.image.suffix
     else:
-        stem, suffix = re.sub(r"[^\w.#-]+", "_", sample.source)[-100:].strip("._") or f"{position:06d}", ".png"
+        stem, suffix = (
+            re.sub(r"[^\w.#-]+", "_", sample.source)[-100:].strip("._") or f"{position:06d}",
+            ".png",
+        )
     target = folder / (stem + suffix)
     while target.exists():
         taken[folder / (stem + suffix)] += 1

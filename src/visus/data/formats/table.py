@@ -259,7 +259,8 @@ class _Table:
         if candidate != candidates[0]:
             notes.append(f"{printable(file.name)} is not UTF-8; it was read as {candidate}.")
         if header is None:
-            header = not any(is_picture(cell.strip()) for cell in records[0][1])
+            first = [cell.strip() for cell in records[0][1]]
+            header = any(cell.lower() in _PATH for cell in first) or not any(map(is_picture, first))
         names = [cell.strip() for cell in records.pop(0)[1]] if header else None
         return cls(file, records, names, notes)
 
