@@ -115,8 +115,8 @@ def _curves(diagnosis: Diagnosis | None, settings: Mapping[str, Any]) -> list[Ad
     by = {
         "overfit": (
             "The model learns its pictures by heart",
-            f"More augmentation{f' ({augment})' if augment else ''}, more pictures, a higher weight decay "
-            "or fewer stages that learn (--set unfreeze=2).",
+            f"More augmentation{f' ({augment})' if augment else ''}, more pictures, a higher weight decay"
+            f"{'' if settings.get('epochs') == 0 else ' or fewer stages that learn (--set unfreeze=2)'}.",
         ),
         "underfit": (
             "The model has not learned enough",
@@ -244,11 +244,9 @@ def _calibration(
     repaired = apply_temperature(result.scores, temperature)
     after = reliability(repaired.max(axis=1), repaired.argmax(axis=1) == result.truth).ece
     over = result.reliability.overconfidence
-    says = (
-        f"promises {100 * over:.0f} points too much"
-        if over > 0
-        else f"promises {-100 * over:.0f} points too little"
-    )
+    says = f"promises {100 * abs(over):.0f} points too {'much' if over > 0 else 'little'}"
+    if over < 0 and settings.get("label_smoothing"):
+        says += f" (label smoothing, {settings['label_smoothing']:g} here, does that)"
     return [
         Advice(
             "Probabilities are off",
