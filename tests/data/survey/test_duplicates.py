@@ -10,8 +10,8 @@ from skimage import data as pictures
 from skimage.transform import resize
 from sklearn.datasets import load_digits
 
-from visus.data import duplicates
-from visus.data.duplicates import area_average, connected, dhash, equal_groups, near_pairs, thumbprint
+from visus.data.survey import duplicates
+from visus.data.survey.duplicates import area_average, connected, dhash, equal_groups, near_pairs, thumbprint
 
 RAMP = np.tile(np.arange(9, dtype=np.uint8), (8, 1))
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.data.duplicates import dhash, thumbprint
+from visus.data.survey.duplicates import dhash, thumbprint
 from visus.image.color import converted, rgb_to_gray
 from visus.image.io import ImageError, probe, read
 from visus.image.resize import resize
@@ -50,7 +50,7 @@ class Picture:
         colour: Whether any pixel is not gray.
         digest: SHA-256 of size and RGB pixels.
         dhash: 64-bit difference hash.
-        thumb: int8 `(256,)`, see `visus.data.duplicates.thumbprint`.
+        thumb: int8 `(256,)`, see `visus.data.survey.duplicates.thumbprint`.
         contrast: Standard deviation of the thumbnail, in gray levels.
         mean: Of red, green and blue, float32 `(3,)`, 0..255.
         std: Standard deviation of red, green and blue.
