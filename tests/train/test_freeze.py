@@ -93,7 +93,8 @@ def test_stages_by_name(vgg, resnet):
     assert list(f.stages(vgg)) == [f"block{i}" for i in range(1, 6)]
     assert f.stages(vgg)["block2"] == ["block2_conv1", "block2_conv2", "block2_pool"]
     assert list(f.stages(resnet)) == [f"conv{i}" for i in range(1, 6)]
-    assert sum(map(len, f.stages(resnet).values())) == len(resnet.layers)
+    assert sum(map(len, f.stages(resnet).values())) == len(resnet.layers) - 2  # without the head
+    assert f.stages(resnet)["conv1"][1] == "conv1_pad" and f.stages(resnet)["conv5"][-1] == "conv5_block3_out"
     with pytest.raises(InputError, match="no stages"):
         f.stages(dense_net())
     with pytest.raises(InputError, match="no stages"):
@@ -215,6 +216,17 @@ def test_recompiling_keeps_the_arguments():
     assert "mae" in model.fit(X, Y, batch_size=8, verbose=0).history
     with pytest.raises(InputError, match="not been compiled"):
         f.recompile(dense_net())
+
+
+@pytest.mark.parametrize("name, number", [("EfficientNetB0", 7), ("MobileNetV2", 16), ("DenseNet121", 5)])
+def test_stages_of_other_families(name, number):
+    base = getattr(keras.applications, name)(weights=None)
+    assert len(f.stages(base)) == number
+
+
+def test_names_without_stages():
+    with pytest.raises(InputError, match="no stages"):
+        f.stages(keras.applications.MobileNet(weights=None))  # conv1, then conv_dw_1, ...
 
 
 class Trunked(keras.Model):

@@ -156,7 +156,6 @@ def test_in_the_graph_it_trains_alike():
         assert np.array_equal(a, b)
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, when saving
 def test_in_the_graph_it_is_saved_with_the_model(tmp_path):
     schedule = s.warm_up_cosine(0.1, 10)
     small_model(s.as_keras(schedule, 10)).save(tmp_path / "m.keras")

@@ -200,18 +200,20 @@ def stages(model: Any) -> dict[str, list[str]]:
 
 def _stages_by_name(model: keras.Model) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    stage, stem = None, []
+    stem: list[str] = []
+    stage: list[str] | None = stem
     for layer in _leaves(model):
-        match = re.match(r"(?:conv|block|stage|layer)_?\d+(?=[a-z_])", layer.name)
-        if match and not re.match(r"conv\d+d", layer.name):
-            stage = match.group()
-        if stage is None:
-            stem.append(layer.name)
-        else:
-            found.setdefault(stage, []).append(layer.name)
-    if found:
-        first = next(iter(found))
-        found[first] = stem + found[first]
+        match = re.match(r"(?:conv|block|stage|layer)_?\d+(?=[a-z_])(?!d)", layer.name)
+        if match:
+            stage = found.setdefault(match.group(), [])
+        elif isinstance(layer, _HEAD):
+            stage = None
+        if stage is not None:
+            stage.append(layer.name)
+    if len(found) < 3:  # a chance resemblance
+        return {}
+    first = next(iter(found))
+    found[first] = stem + found[first]
     return found
 
 
@@ -267,6 +269,12 @@ def ensure_compiled(model: keras.Model, *, strict: bool = False) -> bool:
 
 
 _NORMALISATION = (keras.layers.BatchNormalization,)
+_HEAD = (
+    keras.layers.Dense,
+    keras.layers.Flatten,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalMaxPooling2D,
+)
 
 
 def _set(model: keras.Model, learns: Callable[[Any], bool]) -> Change:
