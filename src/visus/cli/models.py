@@ -118,7 +118,7 @@ def _row(entry: Entry, measured: bool, front: bool) -> list[str]:
         entry.variant + ("*" if front else ""),
         shown(entry.parameters / 1e6, 2),
         shown(entry.mb),
-        shown(entry.multiply_adds / 1e6),
+        shown(entry.multiply_adds / 1e6, 1 if entry.multiply_adds < 1e8 else 0),
         shown(entry.top1),
         shown(entry.top5),
         shown(entry.ms, 2) if measured else shown(entry.cpu_ms),

@@ -192,7 +192,7 @@ def _numbers(buffer: Any, storage: _Storage) -> np.ndarray:
     array: np.ndarray = np.frombuffer(buffer, _DTYPES[storage.kind])
     if storage.kind == "torch BFloat16Storage":
         array = (array.astype(np.uint32) << 16).view(np.float32)
-        array.setflags(write=False)
+    array.setflags(write=False)
     return array
 
 
@@ -322,7 +322,7 @@ def _set_items(target: dict[Any, Any], pairs: list[Any]) -> None:
         _refuse("its pickle has a key without a value")
     for key, value in zip(pairs[::2], pairs[1::2]):
         if type(key) is not str and not (_is_count(key) and key < 1 << 31):
-            _refuse(f"its pickle uses a {type(key).__name__.strip('_').lower()} as a dictionary's key")
+            _refuse(f"its pickle has a dictionary with a key of type {type(key).__name__.strip('_')}")
         target[key] = value
 
 
