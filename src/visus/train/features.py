@@ -127,7 +127,7 @@ class FeatureStream:
             if self.shuffle:
                 rng = np.random.default_rng((self.seed, pass_index))
                 order: NDArray[np.int64] = rng.permutation(rows)
-                variant: NDArray[np.int64] = rng.integers(variants, size=rows)
+                variant: NDArray[np.int64] = rng.integers(variants, size=rows)  # type: ignore[assignment]
             else:
                 order, variant = np.arange(rows), np.zeros(rows, np.int64)
             for step in range(within, self.steps):

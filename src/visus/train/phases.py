@@ -21,6 +21,7 @@ import numpy as np
 
 from visus import models
 from visus.data import Dataset
+from visus.data.augment import Policy
 from visus.data.augment import policy as augmentation_policy
 from visus.data.augment.mix import CutMix, MixUp
 from visus.data.balance import class_weights
@@ -205,12 +206,19 @@ class Training:
             self.sets[split],
             self.model.image_spec,
             batch_size=batch_size,
-            policy=augmentation_policy(settings.policy, domain=settings.domain) if augmented else None,
+            policy=self._policy() if augmented else None,
             shuffle=shuffle,
             seed=settings.seed,
             pictures=self.pictures[split],
             soft=settings.soft and split == "train",
             **more,
+        )
+
+    def _policy(self) -> Policy:
+        """The augmentation, guarded by the domain and by what the class names say about left, right, up and down."""
+        settings = self.settings
+        return augmentation_policy(
+            settings.policy, domain=settings.domain, class_names=self.dataset.class_names
         )
 
     def _class_weights(self) -> np.ndarray | None:
@@ -303,13 +311,12 @@ class Training:
         settings, model = self.settings, self.model
         begin = time.monotonic()
         self.say(f"The trunk runs on {trunk.kind} ({trunk.parity}).")
-        policy = augmentation_policy(settings.policy, domain=settings.domain)
         key = {
             "data": self.dataset.fingerprint(),
             "trunk": weights_hash(model.trunk),
             "spec": model.image_spec.to_dict(),
             "runtime": trunk.kind,
-            "policy": policy.to_dict(),
+            "policy": self._policy().to_dict(),
             "seed": settings.seed,
         }
         streams = {}

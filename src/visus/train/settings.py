@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from visus.data.augment import Domain
+from visus.data.augment.policies import Domain
 from visus.structures import InputError
 
 
