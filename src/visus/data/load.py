@@ -86,7 +86,7 @@ def _load(source: Any, format: str | None, task: Task | None, options: Mapping[s
             f"a list of files. Received {type(source).__name__}."
         )
     path = Path(source).expanduser()
-    if not _exists(path):
+    if source == "" or not _exists(path):
         if format is None and str(source).replace("-", "_") in datasets.names():
             return datasets.load(str(source), **options)
         if format != "pictures":

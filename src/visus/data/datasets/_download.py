@@ -99,6 +99,7 @@ def download(file: File, folder: Path, progress: Progress | None = None) -> Path
                 error = None
                 break
             except urllib.error.HTTPError as refused:
+                refused.close()
                 error = refused
                 if refused.code < 500:
                     break
@@ -206,7 +207,11 @@ class _SecureRedirects(urllib.request.HTTPRedirectHandler):
     """Follows a redirection only to where a download may go."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        _check_address(newurl)
+        try:
+            _check_address(newurl)
+        except InputError:
+            fp.close()
+            raise
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
