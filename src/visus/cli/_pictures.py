@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from visus.structures import InputError
@@ -53,32 +54,30 @@ def named_pictures(arguments: Sequence[str]) -> Iterator[Named]:
     """
     from visus.data.formats._walk import walk
 
-    alone = len(arguments) == 1
+    base = _base(arguments)
     for argument in arguments:
         path = Path(argument)
         if argument == "-":
             for line in sys.stdin.buffer:
-                if name := line.rstrip(b"\r\n"):
-                    path = Path(os.fsdecode(name))
-                    yield Named(path, _inside(path))
+                if text := line.rstrip(b"\r\n"):
+                    yield _named(Path(os.fsdecode(text)), base)
         elif path.is_dir():
             found = False
             for file in walk(path):
                 found = True
-                name = file.relative_to(path)
-                yield Named(file, name if alone else _inside(path) / name)
+                yield _named(file, base)
             if not found:
                 raise InputError(
                     f"The folder {path} holds no picture. Name a folder with pictures, or files."
                 )
         elif not path.exists() and glob.has_magic(argument):
-            named = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - takes absolute patterns
-            matches = [match for match in map(Path, named) if match.is_file()]
-            if not matches:
+            matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - takes absolute patterns
+            files = [match for match in map(Path, matches) if match.is_file()]
+            if not files:
                 raise InputError(f"No file matches {argument}. Check the pattern and the current folder.")
-            yield from (Named(match, _inside(match)) for match in matches)
+            yield from (_named(file, base) for file in files)
         else:
-            yield Named(path, Path(path.name) if alone else _inside(path))
+            yield _named(path, base)
 
 
 def shown(path: object) -> str:
@@ -87,7 +86,28 @@ def shown(path: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _inside(path: Path) -> Path:
-    """The path as a relative one that leads nowhere above its start."""
-    parts = [part for part in path.parts if part != path.anchor]
-    return Path(*("__" if part == ".." else part for part in parts))
+def _base(arguments: Sequence[str]) -> Path | None:
+    """The deepest folder that holds everything that was named, or None where there is none (two drives)."""
+    folders = []
+    for argument in arguments:
+        path = Path(argument)
+        if argument != "-":
+            fixed = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
+            folders.append(path if path.is_dir() else fixed if fixed != path else path.parent)
+    try:
+        return Path(os.path.commonpath([_absolute(folder) for folder in folders]))
+    except ValueError:
+        return None
+
+
+def _named(path: Path, base: Path | None) -> Named:
+    """The name is the path below `base`; elsewhere the whole path."""
+    absolute = _absolute(path)
+    if base is not None and absolute.is_relative_to(base):
+        return Named(path, absolute.relative_to(base))
+    return Named(path, absolute.relative_to(absolute.anchor))
+
+
+def _absolute(path: Path) -> Path:
+    """Without `..`, which must not lead out of an output folder; links are not followed."""
+    return Path(os.path.abspath(path))  # noqa: PTH100

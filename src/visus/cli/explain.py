@@ -94,10 +94,8 @@ def explain(
     if json:
         print_json(document)
     else:
-        cells = [
-            (r["path"], r["class"], f"{r['score']:.1%}", r["explanation"]) for r in rows if "error" not in r
-        ]
-        print_table(f"{method} ({out})", ("picture", "class", "score", "explanation"), cells)
+        cells = [(row["path"], row["class"], f"{row['score']:.1%}") for row in rows if "error" not in row]
+        print_table(f"{method}: pictures in {out}", ("picture", "class", "score"), cells)
     if errors:
         raise typer.Exit(1)
 

@@ -310,11 +310,12 @@ def _convert(name: str, model: keras.Model, folder: Path) -> None:
 
 def _checked_about(model: keras.Model) -> dict[str, Any]:
     """What a runtime must know of its model once the model itself is gone."""
-    from visus.runtime.frozen import input_shape, named
+    from visus.runtime.frozen import as_input, input_shape, named
 
     try:
         shape = input_shape(model)
-        outputs = {name: tuple(tensor.shape[1:]) for name, tensor in named(model.output).items()}
+        tensors = named(model.compute_output_spec(as_input(model, model.inputs[0])))
+        outputs = {name: tuple(tensor.shape[1:]) for name, tensor in tensors.items()}
     except (ValueError, AttributeError) as error:
         raise InputError(str(error)) from None
     spec = getattr(model, "image_spec", None)

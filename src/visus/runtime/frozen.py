@@ -61,7 +61,12 @@ def named(outputs: Any) -> dict[str, Any]:
 
 def infer(model: keras.Model, images: Any) -> dict[str, Any]:
     """The outputs of a model in inference, by name, sorted."""
-    return named(model([images] if isinstance(model.input, list) else images, training=False))
+    return named(model(as_input(model, images), training=False))
+
+
+def as_input(model: keras.Model, images: Any) -> Any:
+    """The images in the structure that the model was built with: `Model([x], y)` expects a list."""
+    return [images] if isinstance(getattr(model, "input", None), list) else images
 
 
 def freeze(model: keras.Model) -> Frozen:

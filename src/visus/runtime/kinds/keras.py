@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.runtime.frozen import infer, input_shape, named
+from visus.runtime.frozen import as_input, infer, input_shape, named
 
 PACKAGES = ("keras",)
 PIECE = 32
@@ -46,8 +46,7 @@ def _jax(model: keras.Model) -> Callable[[NDArray[np.float32]], list[Any]]:
     import jax
 
     def call(trainable: Any, fixed: Any, image: Any) -> Any:
-        images = [image] if isinstance(model.input, list) else image
-        outputs, _ = model.stateless_call(trainable, fixed, images, training=False)
+        outputs, _ = model.stateless_call(trainable, fixed, as_input(model, image), training=False)
         return list(named(outputs).values())
 
     compiled = jax.jit(call)

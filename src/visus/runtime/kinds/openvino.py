@@ -1,9 +1,9 @@
 """OpenVINO on the CPU, in float32.
 
-OpenVINO's wheel depends on `openvino-telemetry`, which `openvino.convert_model` uses to report each
-conversion. visus sends nothing anywhere: it never calls that function (`Core.read_model` reads the graph and
-reports nothing), and it hides the telemetry package while OpenVINO is imported, so that OpenVINO takes its
-own empty stand-in for it.
+OpenVINO's wheel depends on `openvino-telemetry`, through which a plain `import openvino` reports itself to a
+server, and `openvino.convert_model` each conversion. visus sends nothing anywhere: `import_openvino` hides the
+telemetry package while OpenVINO is imported, so that OpenVINO takes its own empty stand-in for it. Nothing else
+in visus may import OpenVINO, and a test holds that.
 """
 
 from __future__ import annotations
