@@ -121,6 +121,11 @@ def test_several_labels_in_columns(folder):
         assert labels(data) == [[1, 0, 1], [0, 0, 0]]
     data = read(folder, "path,x,y,age\na.jpg,1,0,44\nb.jpg,0,1,5\n", label_columns=["y", "x"])
     assert (data.class_names, labels(data)) == (("y", "x"), [[0, 1], [1, 0]])
+    text = "path,x,a:y,\na.jpg,0,1,\nb.jpg,1,0,\n"
+    data = read(folder, text)
+    assert (data.task, data.class_names, data.labels().tolist()) == ("single", ("x", "a:y"), [1, 0])
+    assert "single 1 in every line" in data.notes[0]
+    assert labels(read(folder, text, label_columns=["x", "a:y"])) == [[0, 1], [1, 0]]
     with pytest.raises(InputError, match="line 3 has '2'"):
         read(folder, "path,x,y\na.jpg,1,0\nb.jpg,0,2\n", label_columns=["x", "y"])
 
@@ -166,6 +171,9 @@ def test_where_paths_start(folder):
     data = read(folder, "p.jpg,0\ndeep/q.jpg,1\n")
     assert [s.source for s in data] == ["p.jpg", "deep/q.jpg"]
     assert data.notes == ("The paths start at the subfolder pictures.",)
+    assert data.root == folder / "pictures"
+    with pytest.raises(InputError, match="2 of 2 pictures do not exist"):
+        read(folder, f"{'x' * 400}.jpg,0\n{'y/' * 3000}z.jpg,1\n")
     assert read(folder, "p.jpg,0\ndeep\\q.jpg,1\n", root=folder / "pictures")[1].image.is_file()
     data = read(folder, f"a.jpg,0\n{folder / 'b.jpg'},1\n")
     assert [s.source for s in data] == ["a.jpg", "b.jpg"]

@@ -53,7 +53,7 @@ class Placed:
 
 def place(
     rows: Sequence[Row], base: Path, root: Path | None = None, *, missing: Missing = "error"
-) -> tuple[list[Placed], list[str]]:
+) -> tuple[list[Placed], Path, list[str]]:
     """Finds the picture of every row.
 
     A relative path starts at `root`, or at `base`, the list's own folder. Where the first picture is not
@@ -67,7 +67,7 @@ def place(
         missing: What to do about pictures that are not there.
 
     Returns:
-        The rows whose pictures exist, each picture once, and notes.
+        The rows whose pictures exist, each picture once; the folder that sources are relative to; notes.
 
     Raises:
         InputError: A picture is missing, leads out of `root`, is a web address, or is listed twice with
@@ -85,17 +85,16 @@ def place(
     anchor = os.path.abspath(start)  # noqa: PTH100 - without following links
     for row in rows:
         path = _locate(row, start)
-        full = os.path.abspath(path)  # noqa: PTH100
-        relative = os.path.relpath(full, anchor)
-        inside = not relative.startswith(os.pardir + os.sep)
-        if root is not None and not (inside and _really_inside(full, anchor)):
+        full = os.path.abspath(start / row.path if path is None else path)  # noqa: PTH100
+        relative = below(full, anchor)
+        if root is not None and (relative is None or not _really_inside(full, anchor)):
             raise InputError(
                 f"{row.where}: {row.path!r} leads out of {printable(root)}, where all paths must stay."
             )
-        if not path.is_file():
+        if path is None:
             absent.append(f"{row.where}: {printable(row.path)}")
             continue
-        outside += not inside
+        outside += relative is None
         if (earlier := seen.setdefault(Path(full), row)) is not row:
             if (earlier.label, earlier.flags, earlier.scores, earlier.split, earlier.group) != (
                 row.label,
@@ -110,8 +109,7 @@ def place(
                 )
             repeated += 1
             continue
-        source = Path(relative).as_posix() if inside else Path(full).as_posix()
-        placed.append(Placed(row, path, printable(source)))
+        placed.append(Placed(row, path, printable(relative or Path(full).as_posix())))
     if absent and missing == "error":
         raise InputError(
             f"{len(absent)} of {len(rows)} pictures do not exist under {printable(start)}: "
@@ -126,7 +124,16 @@ def place(
         notes.append(
             f"{repeated} lines list a picture again, with the same label; each picture was taken once."
         )
-    return placed, notes
+    return placed, start, notes
+
+
+def below(path: str | Path, folder: str | Path) -> str | None:
+    """The path relative to a folder above it, with `/`; None where it is not below. Follows no link."""
+    try:
+        relative = os.path.relpath(path, folder)
+    except ValueError:  # another drive
+        return None
+    return None if relative.startswith(os.pardir + os.sep) else Path(relative).as_posix()
 
 
 def split_name(text: str | None) -> str | None:
@@ -165,7 +172,7 @@ def encodings(path: Path, given: str | None) -> tuple[str, ...]:
     return ("utf-8-sig", "cp1252", "latin-1")
 
 
-def _locate(row: Row, start: Path) -> Path:
+def _locate(row: Row, start: Path) -> Path | None:
     """The file that a row names: as written, with Windows separators, or in another encoding's bytes."""
     if "\0" in row.path:
         raise InputError(f"{row.where}: the path {row.path!r} holds a NUL byte.")
@@ -179,7 +186,7 @@ def _locate(row: Row, start: Path) -> Path:
     others = [row.path.replace("\\", "/")] if "\\" in row.path else []
     if not row.path.isascii():
         others += [os.fsdecode(other.encode("latin-1", "ignore")) for other in [row.path, *others]]
-    return next((start / other for other in others if is_file(start / other)), path)
+    return next((start / other for other in others if is_file(start / other)), None)
 
 
 def is_file(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 
 from visus.data.dataset import Dataset
 from visus.data.formats._labels import check_names, index_labels, shortened
-from visus.data.formats._rows import Missing, Row, encodings, lines_of, place, split_name
+from visus.data.formats._rows import Missing, Row, below, encodings, lines_of, place, split_name
 from visus.data.formats._walk import SPLITS, is_hidden, is_picture, printable
 from visus.structures import Classification, InputError, Sample
 
@@ -43,6 +44,7 @@ _LABELS = ("labels", "tags", "classes")
 _SPLIT = ("split", "set", "subset", "partition")
 _GROUP = ("group", "patient", "patient_id", "subject", "slide", "video")
 _BOXES = {"xmin", "ymin", "xmax", "ymax"}
+_PREFIX = re.compile(r"(label|probability):", re.IGNORECASE)
 _FLAGS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
 
 
@@ -82,8 +84,9 @@ def read(
 
     - one label, in `label_column`: a name or a number (see `class_names`);
     - several labels, in `label_columns` (0 or 1 in each; recognised when named `label:NAME`, or when all
-      columns left hold 0 and 1 only), or in one column with `label_separator` between them (recognised when
-      the column is called `labels`, `tags` or `classes`: `|`); an empty cell there means no label applies;
+      columns left hold 0 and 1 only, and then as one label if every line has a single 1), or in one column
+      with `label_separator` between them (recognised when the column is called `labels`, `tags` or `classes`:
+      `|`); an empty cell there means no label applies;
     - soft labels: `probability` of the second of two classes (label 1 above `threshold`), or
       `probability_columns` with one probability per class (recognised when named `probability:NAME`). Rows
       that sum to 1 get their best class as the label, others several labels above `threshold`. A label column
@@ -155,16 +158,21 @@ def read(
         raise InputError(f"{printable(path)} has no line that names a picture.")
 
     folder = path if path.is_dir() else path.parent
-    placed, found = place(rows, folder, None if root is None else Path(root), missing=missing)
+    placed, start, found = place(rows, folder, None if root is None else Path(root), missing=missing)
     if not placed:
         raise InputError(f"None of the {len(rows)} pictures listed in {printable(path)} exists.")
     rows = [p.row for p in placed]
+    if columns.guessed and all(sum(row.flags or ()) == 1 for row in rows):
+        kind = "one class of several columns"
+        notes.append(
+            "The columns of 0 and 1 have a single 1 in every line: they were read as one label each."
+        )
     targets, names = _targets(rows, kind or "", names, label_separator or "|", threshold)
     samples = tuple(
         Sample(p.path, target, p.source, group=p.row.group or None, split=split_name(p.row.split))
         for p, target in zip(placed, targets)
     )
-    return Dataset(samples, names, name=printable(path.stem), root=folder, notes=(*notes, *found))
+    return Dataset(samples, names, name=printable(path.stem), root=start, notes=(*notes, *found))
 
 
 def write(dataset: Dataset, path: str | Path) -> tuple[str, ...]:
@@ -215,8 +223,7 @@ def write(dataset: Dataset, path: str | Path) -> tuple[str, ...]:
             hard, fuzzy = dataset.targets(), dataset.targets(soft=True)
             for i, sample in enumerate(dataset):
                 full = os.path.abspath(str(sample.image))  # noqa: PTH100
-                relative = os.path.relpath(full, base)
-                row = [full if relative.startswith(os.pardir) else Path(relative).as_posix()]
+                row = [below(full, base) or full]
                 row += [] if multi else [dataset.class_names[int(hard[i].argmax())]]
                 row += [getattr(sample, name) or "" for name in ("split", "group") if name in fields]
                 row += [str(int(v)) for v in hard[i]] if multi else []
@@ -289,7 +296,7 @@ class _Table:
 
 @dataclass
 class _Columns:
-    """Which column holds what; `flags` and `probabilities` are one column per class."""
+    """Which column holds what; `flags` (perhaps guessed) and `probabilities` are one column per class."""
 
     path: int
     label: int | None = None
@@ -299,6 +306,7 @@ class _Columns:
     flags: list[int] = field(default_factory=list)
     probabilities: list[int] = field(default_factory=list)
     listed: bool = False
+    guessed: bool = False
     class_names: tuple[str, ...] | None = None
 
     @property
@@ -346,7 +354,8 @@ class _Columns:
             found.probabilities = [i for i, name in enumerate(names) if name.startswith("probability:")]
 
         taken = {found.path, found.label, found.split, found.group, found.probability}
-        left = [i for i in range(width) if i not in taken and i not in (*found.flags, *found.probabilities)]
+        taken |= {*found.flags, *found.probabilities}
+        left = [i for i in range(width) if i not in taken and (not names or names[i])]
         if found.split is None and not names:
             found.split = next((i for i in left if first[i].strip().lower() in SPLITS), None)
             left = [i for i in left if i != found.split]
@@ -356,7 +365,7 @@ class _Columns:
                 found.label = (plural or left)[0]
                 found.listed = bool(plural)
             elif len(left) > 1 and _all_flags(table, left):
-                found.flags = left
+                found.flags, found.guessed = left, True
             else:
                 raise InputError(
                     f"{printable(table.file)} has no column that is clearly the label"
@@ -373,7 +382,7 @@ class _Columns:
             if given is None and table.names is None:
                 raise InputError(f"{printable(table.file)} has no header, so its classes need class_names.")
             heads = [table.names[i] for i in per_class] if table.names else []
-            names = given or check_names([head.split(":", 1)[-1].strip() for head in heads])
+            names = given or check_names([_PREFIX.sub("", head).strip() for head in heads])
             if len(names) != len(per_class):
                 raise InputError(
                     f"{printable(table.file)} has {len(per_class)} columns of classes and {len(names)} class "
@@ -424,6 +433,9 @@ def _targets(
         assert names is not None
         flags = [np.array(row.flags, np.uint8) for row in rows]
         return [Classification(labels=f, scores=s) for f, s in zip(flags, scores)], names
+    if kind == "one class of several columns":
+        assert names is not None
+        return [Classification(label=(row.flags or ()).index(1)) for row in rows], names
     if kind == "lists of labels":
         pieces = [[part.strip() for part in (row.label or "").split(separator)] for row in rows]
         pieces = [[part for part in parts if part] for parts in pieces]

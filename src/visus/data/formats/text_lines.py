@@ -8,7 +8,7 @@ from pathlib import Path
 
 from visus.data.dataset import Dataset
 from visus.data.formats._labels import index_labels, shortened
-from visus.data.formats._rows import Missing, Row, encodings, lines_of, place
+from visus.data.formats._rows import Missing, Row, below, encodings, lines_of, place
 from visus.data.formats._walk import SPLITS, is_picture, printable
 from visus.structures import Classification, InputError, Sample
 
@@ -84,7 +84,7 @@ def read(
         raise InputError(f"{printable(path)} cannot be read as {', '.join(candidates)}. Pass its encoding.")
     if not rows:
         raise InputError(f"{printable(path)} has no line that names a picture.")
-    placed, notes = place(rows, path.parent, None if root is None else Path(root), missing=missing)
+    placed, start, notes = place(rows, path.parent, None if root is None else Path(root), missing=missing)
     if not placed:
         raise InputError(f"None of the {len(rows)} pictures listed in {printable(path)} exists.")
     labels, names = index_labels(
@@ -94,7 +94,7 @@ def read(
     samples = tuple(
         Sample(p.path, Classification(label=i), p.source, split=split) for p, i in zip(placed, labels)
     )
-    return Dataset(samples, names, name=printable(path.stem), root=path.parent, notes=tuple(notes))
+    return Dataset(samples, names, name=printable(path.stem), root=start, notes=tuple(notes))
 
 
 def write(dataset: Dataset, path: str | Path) -> tuple[str, ...]:
@@ -122,8 +122,7 @@ def write(dataset: Dataset, path: str | Path) -> tuple[str, ...]:
                 f"A list holds files with one label each; {sample.source} is an array or has no such."
             )
         full = os.path.abspath(sample.image)  # noqa: PTH100
-        relative = os.path.relpath(full, base)
-        name = full if relative.startswith(os.pardir) else Path(relative).as_posix()
+        name = below(full, base) or full
         label = dataset.class_names[sample.target.label]
         if any(end in name + label for end in "\r\n") or "\t" in label:
             raise InputError(
