@@ -19,6 +19,7 @@ import keras
 import numpy as np
 
 from visus.structures import InputError
+from visus.train.untouched import untouched
 
 
 @dataclass(frozen=True)
@@ -427,17 +428,12 @@ def learning_rate_range(
         >>> learning_rate_range(model, pipeline.epoch(0)).steepest  # doctest: +SKIP
         0.0023
     """
-    optimizer = model.optimizer
-    if not optimizer.built:
-        optimizer.build(model.trainable_variables)
-    variables = [*model.variables, *optimizer.variables]
-    before = [v.numpy() for v in variables]
     rates: list[float] = []
     losses: list[float] = []
     average = 0.0
-    try:
+    with untouched(model):
         for rate, (inputs, targets) in zip(np.geomspace(low, high, steps).tolist(), batches):
-            optimizer.learning_rate = rate
+            model.optimizer.learning_rate = rate
             model.reset_metrics()
             loss = float(model.train_on_batch(inputs, targets, return_dict=True)["loss"])
             average = smoothing * average + (1 - smoothing) * loss
@@ -446,10 +442,6 @@ def learning_rate_range(
                 break
             rates.append(rate)
             losses.append(smooth)
-    finally:
-        for variable, value in zip(variables, before):
-            variable.assign(value)
-        model.reset_metrics()
     if not losses:
         raise ValueError("The range test saw no batch with a finite loss. Pass batches of (inputs, targets).")
     return RangeTest(tuple(rates), tuple(losses))

@@ -2,7 +2,7 @@
 
 Any Keras callback works in visus. Keras' own are used where they do what is wanted: `History` (which `fit`
 returns), `LambdaCallback` (a function becomes a callback), `LearningRateScheduler` (a rate by epoch and old
-rate), `RemoteMonitor`, `ModelCheckpoint`, `BackupAndRestore`. Those here differ on purpose:
+rate), `RemoteMonitor`, `BackupAndRestore`. Those here differ on purpose:
 
 | here | instead of Keras' | because |
 |---|---|---|
@@ -12,6 +12,7 @@ rate), `RemoteMonitor`, `ModelCheckpoint`, `BackupAndRestore`. Those here differ
 | `CSVLog`, `JSONLinesLog` | `CSVLogger` | never half a row, no doubled rows after resuming |
 | `TensorBoard` | the same name | needs neither TensorFlow nor the `tensorboard` package |
 | `EvaluateAverage` | `SwapEMAWeights` | exchanges weights exactly, also with an early stop |
+| `SaveModel` | `ModelCheckpoint` | no half files, every so many epochs, batches or seconds, keeps the newest n |
 | `Progress`, `PrintEvery` | `ProgbarLogger` | write to stderr, tell the time left of everything |
 
 Without a counterpart there: `BatchLosses`, `MemoryReport`, `TimeBudget`, `LiveCurves`, `PredictionGrid`, and
@@ -31,6 +32,7 @@ from visus.train.callbacks.monitor import Monitor, direction, look_up
 from visus.train.callbacks.pictures import LiveCurves, PredictionGrid
 from visus.train.callbacks.plateau import ReduceLROnPlateau
 from visus.train.callbacks.progress import PrintEvery, Progress
+from visus.train.callbacks.saving import SaveModel, checkpoint_name, latest_checkpoint
 from visus.train.callbacks.stopping import EarlyStopping, StopOnNaN, TimeBudget
 from visus.train.callbacks.tensorboard import TensorBoard
 
@@ -48,12 +50,15 @@ __all__ = [
     "Progress",
     "ReduceLROnPlateau",
     "Remembering",
+    "SaveModel",
     "StopOnNaN",
     "TensorBoard",
     "TimeBudget",
     "averaged_weights",
     "check_callbacks",
+    "checkpoint_name",
     "direction",
+    "latest_checkpoint",
     "look_up",
     "restore_states",
     "states",
