@@ -71,8 +71,8 @@ def load(path: str | Path) -> Classifier:
         importlib.import_module(f"visus.models.{file.parent.name}.{file.stem}")
     try:
         model: Classifier = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     except Exception as error:  # whatever zipfile, h5py and Keras make of a damaged file
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(f"{path} is damaged, or was changed after it was written: {reason[0]}") from None
@@ -128,18 +128,17 @@ def _check(path: Path) -> None:
 
 def _foreign(config: Any) -> str | None:
     """The first class in a configuration that visus did not register, or None."""
-    pending, top = [config], True
+    if not isinstance(config, dict):
+        return f"a {type(config).__name__}"
+    pending: list[Any] = [config]
     while pending:
         value = pending.pop()
         if isinstance(value, dict):
-            if top or "class_name" in value or "registered_name" in value:
+            if value is config or "class_name" in value or "registered_name" in value:
                 name = value.get("registered_name") or value.get("class_name")
                 if not isinstance(name, str) or not name.startswith("visus>"):
                     return str(name)[:80]
             pending.extend(value for key, value in value.items() if key != "compile_config")
         elif isinstance(value, list):
             pending.extend(value)
-        elif top:
-            return f"a {type(value).__name__}"
-        top = False
-    return None
+    return None if isinstance(config.get("config"), dict) else "a class without its configuration"
