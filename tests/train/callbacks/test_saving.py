@@ -124,7 +124,7 @@ def test_a_whole_model_goes_on_where_it_was(tmp_path):
 def test_the_best_has_the_averaged_weights(tmp_path):
     model = new_model(use_ema=True, ema_momentum=0.5)
     fit(SaveModel(tmp_path / "best.weights.h5", best_only=True, monitor="loss"), epochs=1, model=model)
-    saved = new_model(use_ema=True)
+    saved = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     saved.load_weights(tmp_path / "best.weights.h5")
     assert np.array_equal(saved.get_weights()[0], model.get_weights()[0])  # fit ends with the average
 
