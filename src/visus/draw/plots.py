@@ -426,7 +426,7 @@ def save(figure: Figure, path: Path, *, dpi: int = 150) -> Path:
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        figure.savefig(part, format="png", dpi=dpi, facecolor="white", bbox_inches="tight")
+        figure.savefig(part, format="png", dpi=dpi, facecolor="white")
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

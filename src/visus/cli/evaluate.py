@@ -1,0 +1,300 @@
+"""`visus evaluate MODEL DATA`: every figure with its interval on labelled pictures; two models compared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from visus.cli._output import console, message, print_json, print_table
+from visus.structures import Estimate, InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from visus.data import Dataset
+    from visus.evaluate import Comparison
+    from visus.train.report import Result
+    from visus.train.run import Run
+
+
+_CLASSES = 50  # that the terminal shows; all of them are in --json and in the report
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A run folder or a .keras file.", show_default=False)],
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="Labelled pictures: a folder with one folder for each class, a CSV file, a known set.",
+            show_default=False,
+        ),
+    ],
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="The part to judge on: test, val, train, all. By default test, else val, else all."
+        ),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="A second model, compared on the same pictures.", metavar="MODEL")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write report.html, predictions.csv and plots into this folder.", metavar="DIR"),
+    ] = None,
+    tta: Annotated[
+        str | None, typer.Option(help="Average over views of each picture: flip, five-crop, ten-crop, ...")
+    ] = None,
+    runtime: Annotated[str, typer.Option(help="auto, litert, openvino, onnxruntime or keras.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Seeds the bootstrap.")] = 0,
+) -> None:
+    """Judge a model on labelled pictures, or two models on the same ones.
+
+    Classes are matched by name. Exit code 0: every picture was judged. 1: some could not be read, and are listed.
+    2: wrong usage or input.
+    """
+    _check_folder(out)
+    import numpy as np
+
+    from visus import data as vdata
+    from visus.data.match import match_classes
+    from visus.evaluate import compare, evaluate_multilabel
+    from visus.evaluate import evaluate as judge
+    from visus.predict import Predictor
+
+    predictor = Predictor(model, runtime=runtime, tta=tta)
+    run = _run(model)
+    whole = _with_splits(match_classes(vdata.load(data), predictor.class_names), run)
+    part, judged = _part(whole, split)
+    if predictor.multi_label != (judged.task == "multi"):
+        raise InputError(
+            f"The model gives {'several labels' if predictor.multi_label else 'one label'} to a picture, "
+            f"and the pictures of {data} carry {'several' if judged.task == 'multi' else 'one'}. Judge it "
+            "on its own kind."
+        )
+    if predictor.multi_label and against is not None:
+        raise InputError(
+            "--against compares models that give one label to a picture; this one gives several."
+        )
+    for note in whole.notes:
+        message(note)
+    seen = _seen(run, whole, part)
+    if seen:
+        message(seen)
+
+    begin = time.perf_counter()
+    scores, errors = predictor.scores(_shown(judged, model))
+    milliseconds = 1000 * (time.perf_counter() - begin) / len(judged)
+    others = None
+    if against is not None:
+        rival = Predictor(against, runtime=runtime, tta=tta)
+        others, more = rival.scores(_shown(judged, against))
+        others, errors = _columns(others, rival.class_names, predictor.class_names, against), errors | more
+    known = ~np.isnan(scores).any(axis=1)
+    if others is not None:
+        known &= ~np.isnan(others).any(axis=1)
+    for source, reason in errors.items():
+        message(f"not judged: {source}: {reason}")
+    if not known.any():
+        raise InputError(f"None of the {len(judged)} pictures can be read.")
+    judged, scores = judged.subset(known), scores[known]
+
+    result: Result
+    comparison = None
+    if predictor.multi_label:
+        result = evaluate_multilabel(judged.targets().astype(int), scores, judged.class_names, seed=seed)
+    else:
+        result = judge(judged.labels(), scores, judged.class_names, seed=seed)
+    if others is not None and against is not None:
+        comparison = compare(
+            judged.labels(),
+            scores,
+            others[known],
+            judged.class_names,
+            names=_names(model, against),
+            seed=seed,
+        )
+    about: dict[str, Any] = {
+        "model": model,
+        "data": data,
+        "split": part,
+        "pictures": len(judged),
+        "unreadable": errors,
+        "seen_in_training": seen,
+        "milliseconds": {predictor.runtimes[0].kind: milliseconds},
+        "report": None,
+    }
+    if out is not None:
+        about["report"] = str(_report(out, about, result, judged, run, comparison))
+    if json:
+        document = result.to_dict()
+        figures = document.pop("figures")
+        del document["count"]  # said as `pictures`
+        print_json(about | figures | document | {"against": comparison})
+    else:
+        _print(about, result, comparison)
+    if errors:
+        raise typer.Exit(1)
+
+
+def _check_folder(out: Path | None) -> None:
+    """Refuses a folder in which the report would replace something else than an older one of this command."""
+    if out is None or not out.exists():
+        return
+    if not out.is_dir() or (any(out.iterdir()) and not (out / "evaluation.json").exists()):
+        raise InputError(f"{out} holds something already. Name a new or empty folder with --out.")
+    if (out / "run.json").exists():
+        raise InputError(f"{out} is a run with a report of its own. Name another folder with --out.")
+
+
+def _run(model: str) -> Run | None:
+    """The run that the model comes from, if it was named by its folder."""
+    if not (Path(model) / "run.json").is_file():
+        return None
+    from visus.train.run import Run
+
+    return Run.open(Path(model))
+
+
+def _with_splits(dataset: Dataset, run: Run | None) -> Dataset:
+    """The data with the splits that the run gave it, if it has none of its own and the run was trained on it."""
+    if run is None or dataset.splits or not (run.folder / "split.csv").is_file():
+        return dataset
+    from visus.data.split import read_split
+
+    try:
+        return read_split(dataset, run.folder / "split.csv")
+    except InputError:
+        return dataset  # other pictures than those of the run
+
+
+def _part(dataset: Dataset, split: str | None) -> tuple[str, Dataset]:
+    """The part to judge on, and its name."""
+    name = split or next((s for s in ("test", "val") if s in dataset.splits), "all")
+    return name, dataset if name == "all" else dataset.split(name)
+
+
+def _seen(run: Run | None, dataset: Dataset, part: str) -> str | None:
+    """What the model has seen of the judged pictures, as a warning."""
+    if run is None or part == "test" or not dataset.splits:
+        return None
+    if run.record.get("data", {}).get("fingerprint") != dataset.fingerprint():
+        return None
+    if part == "val":
+        return "These pictures chose the best epoch of this model, so its figures are a little too good."
+    return "The model was trained on these pictures, or some of them: the figures say nothing about new ones."
+
+
+def _shown(dataset: Dataset, name: str) -> Iterator[Any]:
+    """The samples, with progress on stderr."""
+    from rich.progress import Progress
+
+    screen = console()
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        yield from progress.track(dataset, description=Path(name).name)
+
+
+def _columns(scores: np.ndarray, names: tuple[str, ...], wanted: tuple[str, ...], model: str) -> np.ndarray:
+    """The scores of the second model in the order of the first one's classes."""
+    if set(names) != set(wanted):
+        odd = sorted(set(names) ^ set(wanted))
+        raise InputError(
+            f"Two models are compared on the same classes, and {model} differs in {', '.join(odd[:5])}"
+            f"{' ...' if len(odd) > 5 else ''}."
+        )
+    return scores[:, [names.index(name) for name in wanted]]
+
+
+def _names(model: str, against: str) -> tuple[str, str]:
+    """Short names of the two models that differ."""
+    short = Path(model).name, Path(against).name
+    return short if short[0] != short[1] else (model, against)
+
+
+def _report(
+    out: Path,
+    about: dict[str, Any],
+    result: Result,
+    judged: Dataset,
+    run: Run | None,
+    comparison: Comparison | None,
+) -> Path:
+    from functools import cache
+
+    from visus.train.report import write_report
+
+    @cache
+    def keras_model() -> Any:
+        from visus.models import load
+
+        return load(about["model"])
+
+    def explain(pictures: list[np.ndarray], classes: list[int]) -> list[np.ndarray]:
+        from visus.explain.grad_cam import grad_cam
+
+        return [grad_cam(keras_model(), p, class_index=k, overlay=True) for p, k in zip(pictures, classes)]
+
+    record = {
+        "arguments": run.record["arguments"] if run is not None else {},
+        "data": {
+            "name": judged.name,
+            "fingerprint": judged.fingerprint(),
+            "splits": {about["split"]: judged.counts()},
+            "notes": judged.notes,
+        },
+        "judged": {"split": about["split"], "unreadable": about["unreadable"]},
+    }
+    return write_report(
+        out,
+        title=f"{Path(about['model']).name} on {judged.name or about['data']}",
+        result=result,
+        dataset=judged,
+        run=record,
+        explain=explain,
+        selection=about["seen_in_training"] or False,
+        comparison=comparison,
+        timing=about["milliseconds"],
+    )
+
+
+def _print(about: dict[str, Any], result: Result, comparison: Comparison | None) -> None:
+    where = "" if about["split"] == "all" else f", split {about['split']}"
+    print_table(
+        f"{about['model']} on {about['data']}{where}: {about['pictures']} pictures",
+        ("figure", "value"),
+        [(name, figure) for name, figure in result.figures.items()],
+    )
+    hardest = sorted(result.per_class, key=lambda c: (c.f1.value != c.f1.value, c.f1.value))[:_CLASSES]
+    print_table(
+        "classes, hardest first"
+        + (f", {_CLASSES} of {len(result.per_class)}" if len(hardest) == _CLASSES else ""),
+        ("class", "pictures", "precision", "recall", "F1"),
+        [(c.name, c.support, *map(_short, (c.precision, c.recall, c.f1))) for c in hardest],
+    )
+    for note in result.notes:
+        message(note)
+    if comparison is not None:
+        a, b = comparison.names
+        print_table(
+            comparison.sentence,
+            ("figure", a, b, "difference", "p"),
+            [
+                (name, f"{d.a:.4f}", f"{d.b:.4f}", d.difference, f"{d.p:.3f}")
+                for name, d in comparison.differences.items()
+            ],
+        )
+    if about["unreadable"]:
+        message(f"Pictures that could not be read and were not judged: {len(about['unreadable'])}")
+    if about["report"]:
+        message(f"report  {about['report']}")
+
+
+def _short(figure: Estimate) -> str:
+    if figure.low != figure.low:  # NaN
+        return "n/a" if figure.value != figure.value else f"{figure.value:.3f}"
+    return f"{figure.value:.3f} [{figure.low:.2f}, {figure.high:.2f}]"
