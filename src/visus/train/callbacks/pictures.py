@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from visus.draw import plots
 from visus.train.callbacks.averaging import averaged_weights
 from visus.train.callbacks.logs import never_fatal
 from visus.train.callbacks.memory import Remembering
@@ -20,9 +20,7 @@ from visus.train.events import EventWriter
 
 
 class LiveCurves(Remembering):
-    """Draws loss and metrics so far into a PNG file after every epoch.
-
-    Train is solid, validation dashed, and a dot marks the best validation loss.
+    """Draws loss and metrics so far into a PNG file after every epoch (see `visus.draw.plots.curves`).
 
     Args:
         path: The file; a picture viewer that watches it shows the training live.
@@ -31,9 +29,8 @@ class LiveCurves(Remembering):
         >>> model.fit(..., callbacks=[LiveCurves("run/curves.png")])  # doctest: +SKIP
     """
 
-    memory: ClassVar[dict[str, Any]] = {"epochs": [], "history": {}}
-    epochs: list[int]
-    history: dict[str, list[float]]
+    memory: ClassVar[dict[str, Any]] = {"history": []}
+    history: list[dict[str, float]]
 
     def __init__(self, path: str | Path) -> None:
         super().__init__()
@@ -41,36 +38,12 @@ class LiveCurves(Remembering):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keras' hook."""
-        known = len(self.epochs)
-        self.epochs = [*self.epochs, epoch + 1]
-        for name, value in (logs or {}).items():
-            self.history[name] = [*self.history.get(name, [float("nan")] * known), float(value)]
-        for name, values in self.history.items():
-            self.history[name] = values + [float("nan")] * (known + 1 - len(values))
+        self.history = [*self.history, {name: float(value) for name, value in (logs or {}).items()}]
+        losses = plots.series(self.history, "val_loss")
+        best = int(np.nanargmin(losses)) if np.isfinite(losses).any() else None
         with never_fatal(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            partial = self.path.with_name(f".{self.path.name}.tmp")
-            partial.write_bytes(_png(self._figure()))
-            partial.replace(self.path)
-
-    def _figure(self) -> Figure:
-        names = [name for name in self.history if not name.startswith("val_")]
-        figure = Figure(figsize=(4.5 * max(len(names), 1), 3.4), layout="constrained")
-        for axes, name in zip(np.atleast_1d(figure.subplots(1, max(len(names), 1))), names):
-            axes.plot(self.epochs, self.history[name], "-", label="train")
-            validation = self.history.get(f"val_{name}")
-            if validation is not None:
-                axes.plot(self.epochs, validation, "--", label="validation")
-            losses = np.asarray(self.history.get("val_loss", []), float)
-            if validation is not None and np.isfinite(losses).any():
-                best = int(np.nanargmin(losses))
-                axes.plot(
-                    self.epochs[best], validation[best], "o", label=f"best loss, epoch {self.epochs[best]}"
-                )
-            axes.set(xlabel="epoch", ylabel=name)
-            axes.xaxis.get_major_locator().set_params(integer=True)
-            axes.legend(fontsize="small")
-        return figure
+            plots.save(plots.curves(self.history, best=best), self.path, dpi=100)
 
 
 class PredictionGrid(keras.callbacks.Callback):  # type: ignore[misc]
@@ -139,7 +112,7 @@ class PredictionGrid(keras.callbacks.Callback):  # type: ignore[misc]
             if i < len(self.images):
                 axes.imshow(np.clip(self.images[i], 0, 255).astype(np.uint8), cmap="gray", vmin=0, vmax=255)
                 axes.set_title(*self._caption(i, scores[i]), fontsize="small")
-        canvas = FigureCanvasAgg(figure)
+        canvas: Any = FigureCanvasAgg(figure)
         canvas.draw()
         return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
@@ -158,9 +131,3 @@ class PredictionGrid(keras.callbacks.Callback):  # type: ignore[misc]
         if hasattr(self.model, "decode"):
             return np.stack([result.scores for result in self.model.decode(outputs)])
         return outputs
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    return buffer.getvalue()
