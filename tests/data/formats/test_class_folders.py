@@ -54,6 +54,16 @@ def test_splits(tmp_path, names):
     assert listed(data)[1] == (f"{names[0]}/dog/0.jpg", "dog", "train")
 
 
+def test_sources_are_relative_however_the_folder_is_named(tmp_path, monkeypatch):
+    touch(tmp_path / "set", "a/1.jpg", "b/2.jpg")
+    monkeypatch.chdir(tmp_path / "set")
+    for folder in (".", "../set", "./", tmp_path / "set", f"{tmp_path}/set/"):
+        data = load(folder)
+        assert [s.source for s in data] == ["a/1.jpg", "b/2.jpg"]
+        assert data[0].image.is_file()
+        assert data.name == "set"
+
+
 def test_a_class_may_be_called_train(tmp_path):
     data = load(touch(tmp_path, "train/1.jpg", "car/1.jpg", "bus/2.jpg"))
     assert data.class_names == ("bus", "car", "train")

@@ -62,6 +62,13 @@ def printable(name: str | Path) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
+def source_of(path: Path, root: Path) -> str:
+    """The name of a picture below `root`, as `Sample.source` says it: relative, with `/`, printable."""
+    prefix = root.as_posix()
+    text = path.as_posix()  # by hand, because `relative_to` takes half of the time of reading a large set
+    return printable(text if prefix == "." else text.removeprefix(prefix.rstrip("/") + "/"))
+
+
 def path_order(path: Path) -> bytes:
     """The sort key of paths: their bytes, the same on every machine and in every locale."""
     return os.fsencode(path.as_posix())

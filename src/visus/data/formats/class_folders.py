@@ -23,6 +23,7 @@ from visus.data.formats._walk import (
     is_picture,
     path_order,
     printable,
+    source_of,
     walk,
 )
 from visus.structures import Classification, InputError, Sample
@@ -114,10 +115,7 @@ def read(
             found_here = walk(class_paths[split][name], left_out, follow_links=follow_links, within=root)
             pictures = sorted(found_here, key=path_order)
             target = Classification(label=index[name])
-            samples.extend(
-                Sample(p, target, source=printable(p.relative_to(root).as_posix()), split=split)
-                for p in pictures
-            )
+            samples.extend(Sample(p, target, source=source_of(p, root), split=split) for p in pictures)
     if not samples:
         raise InputError(
             f"{printable(root)} has {len(found)} class folders ({shortened(names)}) but no picture in them. "

@@ -18,7 +18,7 @@ from pathlib import Path
 from visus.data.dataset import Dataset
 from visus.data.formats._labels import index_labels, shortened
 from visus.data.formats._rows import split_name
-from visus.data.formats._walk import LeftOut, path_order, printable, walk
+from visus.data.formats._walk import LeftOut, path_order, printable, source_of, walk
 from visus.structures import Classification, InputError, Sample
 
 DESCRIPTION = "the label is a part of every file's name (only on request: format='file_names', pattern=...)"
@@ -73,7 +73,7 @@ def read(
     pictures = sorted(walk(root, left_out, follow_links=follow_links), key=path_order)
     if not pictures:
         raise InputError(f"{printable(root)} holds no picture. {' '.join(left_out.notes())}".strip())
-    sources = [printable(p.relative_to(root).as_posix()) for p in pictures]
+    sources = [source_of(p, root) for p in pictures]
     parts = _parse_all(sources, regex)
 
     if class_names is None and "index" in regex.groupindex:
