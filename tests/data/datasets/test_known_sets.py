@@ -36,6 +36,7 @@ def touch(root, *names):
 def test_the_folder_is_the_list():
     assert {"mnist", "fashion_mnist", "flowers", "elpv", "cats_and_dogs", "hymenoptera"} <= set(NAMES)
     assert datasets.get("Fashion-MNIST") is datasets.get("fashion_mnist")
+    assert tuple(datasets.known()) == NAMES
     with pytest.raises(InputError, match="Known are"):
         datasets.get("imagenet")
 

@@ -20,7 +20,7 @@ from visus.data.dataset import Dataset
 from visus.data.datasets._download import File
 from visus.structures import InputError
 
-__all__ = ["KnownSet", "get", "load", "names"]
+__all__ = ["KnownSet", "get", "known", "load", "names"]
 
 
 class KnownSet(Protocol):
@@ -58,6 +58,16 @@ def get(name: str) -> KnownSet:
     if wanted not in names():
         raise InputError(f"There is no known set named {name!r}. Known are {', '.join(names())}.")
     return cast(KnownSet, importlib.import_module(f"{__name__}.{wanted}"))
+
+
+def known() -> dict[str, KnownSet]:
+    """All sets by name, for a catalogue or to print a licence.
+
+    Example:
+        >>> known()["elpv"].LICENCE
+        'CC BY-NC-SA 4.0 (not for commercial use)'
+    """
+    return {name: get(name) for name in names()}
 
 
 def load(name: str, folder: str | Path | None = None, **options: Any) -> Dataset:
