@@ -32,16 +32,29 @@ def print_json(document: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table for people, on stdout: the result of a command without `--json`."""
-    from rich.table import Table
+def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int = 1) -> None:
+    """A table for people, on stdout: the result of a command without `--json`.
 
-    table = Table(title=title, title_justify="left")
+    Args:
+        title: A line above it.
+        header: Column names.
+        rows: Cells; file and class names in them may hold anything, and are shown, not obeyed.
+        left: So many columns stand left, the others right.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(_visible(title)), title_justify="left")
     for i, name in enumerate(header):
-        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+        table.add_column(Text(_visible(name)), justify="left" if i < left else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(Text(_visible(str(cell))) for cell in row))
     console(stderr=False).print(table)
+
+
+def _visible(text: str) -> str:
+    """Characters that a terminal would obey, or cannot show, as Python escapes."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from visus.data.formats._walk import LeftOut
 from visus.data.survey.duplicates import connected
 from visus.data.survey.findings import Facts, Finding, Severity, check, listed, several
 from visus.data.survey.shortcuts import STRONG, apart, odd_values, unevenness
@@ -24,13 +25,12 @@ FEW = 10
 # Files
 
 _TROUBLE = {
-    "missing": ("not there, or not to be opened", "Restore what is lost, or take it off the list."),
-    "empty": ("0 bytes", "Get whole copies, or remove them."),
-    "not a picture": ("no picture, whatever the name says", "Remove what is no picture."),
-    "unsupported": ("of a kind that is not supported", "Convert to JPEG or PNG."),
-    "truncated": ("cut off before the end", "Get whole copies, or remove them."),
-    "damaged": ("damaged", "Get whole copies, or remove them."),
-    "too large": ("above the pixel limit", "Shrink or remove them, or raise VISUS_MAX_PIXELS."),
+    "missing": "not there, or not to be opened",
+    "empty": "0 bytes",
+    "not a picture": "no picture, whatever the name says",
+    "unsupported": "of a kind that is not supported",
+    "truncated": "cut off before the end",
+    "too large": "above the pixel limit",
 }
 
 
@@ -42,12 +42,26 @@ def unreadable(facts: Facts) -> Iterator[Finding]:
         if picture.problem:
             by_problem[picture.problem].append(i)
     for problem, positions in sorted(by_problem.items()):
-        words, advice = _TROUBLE.get(problem, (problem, "Get whole copies, or remove them."))
-        first = f"{facts.dataset[positions[0]].source}: {facts.pictures[positions[0]].reason}"
+        first = facts.pictures[positions[0]].reason.split(". ")[0].rstrip(".")
         yield Finding(
             "error",
             problem.replace(" ", "-"),
-            f"{several(len(positions), 'file', 'files')} cannot be read: {words} ({first}) {advice}",
+            f"{several(len(positions), 'file', 'files')} cannot be read: {_TROUBLE.get(problem, problem)} "
+            f"({facts.dataset[positions[0]].source}: {first}). Get whole copies or remove them.",
+            facts.sources(positions),
+        )
+
+
+@check
+def doubtful(facts: Facts) -> Iterator[Finding]:
+    """JPEGs that decode but end too early or go on too long: parts of them may be gray."""
+    positions = facts.readable[~facts.column("whole").astype(bool)]
+    if len(positions):
+        yield Finding(
+            "warning",
+            "doubtful",
+            f"{several(len(positions), 'JPEG ends', 'JPEGs end')} where the picture does not, and may be gray or "
+            f"garbled in part (such as {facts.dataset[int(positions[0])].source}). Look at them.",
             facts.sources(positions),
         )
 
@@ -90,16 +104,23 @@ def lying_suffix(facts: Facts) -> Iterator[Finding]:
 
 
 _UNUSED: dict[str, tuple[Severity, str, str, str]] = {
-    "picture": ("warning", "picture lies", "pictures lie",
-                "in the data's folders without being part of the data: in no class folder, or not listed."),
-    "disguised": ("warning", "file is", "files are",
-                  "left out for a suffix that is no picture's, with a picture inside. Rename to use."),
-    "closed": ("warning", "file or folder is", "files or folders are",
-               "left out: not to be opened (permission), or a special file."),
-    "link": ("note", "symbolic link is", "symbolic links are", "not followed."),
-    "hidden": ("note", "hidden file or folder is", "hidden files or folders are", "skipped."),
-    "other": ("note", "file is", "files are", "no picture and skipped."),
-}  # fmt: skip
+    "picture": (
+        "warning",
+        "picture lies",
+        "pictures lie",
+        "in the data's folders without belonging to the data",
+    ),
+    "disguised": (
+        "warning",
+        "file",
+        "files",
+        "with a picture inside left out, for the suffix; rename to use",
+    ),
+    "closed": ("warning", "file or folder", "files or folders", "left out: no permission, or a special file"),
+    "link": ("note", "symbolic link", "symbolic links", "not followed"),
+    "hidden": ("note", "hidden file or folder", "hidden files or folders", "skipped"),
+    "other": ("note", "file", "files", "without a picture skipped"),
+}
 
 
 @check
@@ -114,19 +135,17 @@ def unused_files(facts: Facts) -> Iterator[Finding]:
                 PurePosixPath(f).suffix.lower() or "without suffix" for f in files
             ).most_common()
             kinds = listed([f"{n:,} {suffix}" for suffix, n in suffixes])
-            yield Finding(
-                severity,
-                f"unused-{kind}",
-                f"{several(len(files), one, many)} {words} ({kinds})",
-                tuple(files),
-            )
+            text = f"{several(len(files), one, many)} {words}: {kinds}."
+            yield Finding(severity, f"unused-{kind}", text, tuple(files))
 
 
 @check
 def reader_notes(facts: Facts) -> Iterator[Finding]:
-    """What the reader of the format had to say."""
+    """What the reader of the format had to say, other than what it skipped: those files are listed one by one."""
+    skipped = {note.partition(" ")[2] for note in LeftOut(1, 1, 1, 1).notes()}
     for note in facts.dataset.notes:
-        yield Finding("note", "reader", note)
+        if not facts.strays or note.partition(" ")[2] not in skipped:
+            yield Finding("note", "reader", note)
 
 
 # The same picture twice
@@ -148,26 +167,38 @@ def near_duplicates(facts: Facts) -> Iterator[Finding]:
 def _repeated(
     facts: Facts, groups: Sequence[tuple[int, ...]], what: str, code: str, otherwise: Severity
 ) -> Iterator[Finding]:
-    across = [g for g in groups if len({facts.splits[i] for i in g}) > 1]
-    torn = [g for g in groups if len({facts.truths[i] for i in g} - {None}) > 1]
+    splits, truths = facts.splits.tolist(), facts.truths
+    across = [g for g in groups if len({splits[i] for i in g}) > 1]
+    torn = [g for g in groups if len({truths[i] for i in g} - {None}) > 1]
     rest = sorted(set(groups) - {*across, *torn})
-    later = "" if facts.dataset.splits else " and may stand on both sides of a random split"
-    told: tuple[tuple[Sequence[tuple[int, ...]], Severity, str, str], ...] = (
-        (across, "error", f"{code}-across-splits",
-         "stands in two splits, so that the score on one is partly a memory of the other. Keep it in one."),
-        (torn, "error", f"{code}-across-classes",
-         "has different labels. One of them is wrong, or the classes overlap."),
-        (rest, otherwise, code, f"occurs more than once; it counts more than others{later}."),
-    )  # fmt: skip
-    for chosen, severity, name, words in told:
-        if not chosen:
-            continue
-        joined = connected([pair for g in chosen for pair in pairwise(g)], len(facts.dataset))
-        first = " and ".join(f"{facts.dataset[i].source} ({facts.labelled(i)})" for i in joined[0][:2])
+    memory = "stands in two splits, so that the score on one is partly a memory of the other. Keep it in one."
+    wrong = "has different labels. One of them is wrong, or the classes overlap."
+    twice = "occurs more than once; it counts more than others" + (
+        "." if facts.dataset.splits else " and may stand on both sides of a random split."
+    )
+    yield from _told(facts, across, splits, "error", f"{code}-across-splits", f"{what} {memory}")
+    yield from _told(facts, torn, truths, "error", f"{code}-across-classes", f"{what} {wrong}")
+    yield from _told(facts, rest, range(len(splits)), otherwise, code, f"{what} {twice}")
+
+
+def _told(
+    facts: Facts,
+    groups: Sequence[tuple[int, ...]],
+    differing: Sequence[object],
+    severity: Severity,
+    code: str,
+    words: str,
+) -> Iterator[Finding]:
+    """One finding for all groups, whose example is a pair that shows in what they differ."""
+    if groups:
+        joined = connected([pair for group in groups for pair in pairwise(group)], len(facts.dataset))
+        first = joined[0][0]
+        second = next(i for i in joined[0] if differing[i] != differing[first])
+        such = " and ".join(f"{facts.dataset[i].source} ({facts.labelled(i)})" for i in (first, second))
         yield Finding(
             severity,
-            name,
-            f"{what} {words} {several(len(joined), 'group', 'groups')}, such as {first}.",
+            code,
+            f"{words} {several(len(joined), 'group', 'groups')}, such as {such}.",
             facts.sources(i for group in joined for i in group),
             tuple(facts.sources(group) for group in joined),
         )
@@ -408,8 +439,8 @@ def shortcut(facts: Facts) -> Iterator[Finding]:
             yield Finding(
                 "warning" if strong else "note",
                 "shortcut",
-                f"The {cue.name} alone tells the class: balanced accuracy {cue.accuracy.value:.2f} where chance is "
-                f"{cue.chance:.2f}. {advice}",
+                f"From {cue.name} alone the class can be told with a balanced accuracy of {cue.accuracy.value:.2f}, "
+                f"where chance is {cue.chance:.2f}. {advice}",
             )
 
 
@@ -418,6 +449,8 @@ def batches(facts: Facts) -> Iterator[Finding]:
     """Pictures that stand out in size, storage or background: a batch from another source."""
     found: list[tuple[list[str], NDArray[np.bool_]]] = []
     for words, mask in _odd(facts):
+        if mask.sum() < 5:
+            continue
         for others, known in found:
             if (mask & known).sum() >= 0.8 * (mask | known).sum():
                 others.append(words)
@@ -431,7 +464,7 @@ def batches(facts: Facts) -> Iterator[Finding]:
             f"{', and by '.join(signs)}. By class: {facts.by_class(positions)}."
         )
         by_class = facts.membership[positions].sum(0)
-        tied = facts.dataset.task == "single" and len(positions) >= 5 and by_class.sum() > 0
+        tied = facts.dataset.task == "single" and by_class.sum() > 0
         chance = unevenness(by_class, facts.membership[facts.readable].sum(0)) if tied else 1.0
         if chance < 0.01:
             message += (

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visus.data.survey.duplicates import dhash, thumbprint
+from visus.image import header
 from visus.image.color import converted, rgb_to_gray
 from visus.image.io import ImageError, probe, read
 from visus.image.resize import resize
@@ -47,6 +48,8 @@ class Picture:
         frames: Frames of an animation.
         orientation: EXIF orientation 1..8.
         size: Of the file or array, bytes.
+        whole: Whether the structure of the file is as it should be; asked of JPEG only, whose decoders fill in
+            what is missing without a word.
         colour: Whether any pixel is not gray.
         digest: SHA-256 of size and RGB pixels.
         dhash: 64-bit difference hash.
@@ -70,6 +73,7 @@ class Picture:
     frames: int = 1
     orientation: int = 1
     size: int = 0
+    whole: bool = True
     colour: bool = False
     digest: bytes = b""
     dhash: int = 0
@@ -153,8 +157,15 @@ def _file(paths: list[Path]) -> list[Picture]:
         "frames": info.frames,
         "orientation": info.orientation,
         "size": info.bytes,
+        "whole": info.format != "JPEG" or _whole(paths[0].read_bytes()),
     }
     return _measured([read(paths[0])], stored)
+
+
+def _whole(data: bytes) -> bool:
+    """Whether a JPEG ends where its data ends; of arithmetic-coded, 12-bit and CMYK files nothing is known."""
+    known = header.jpeg(data)
+    return known is None or known.quick is not None or known.bits != 8 or known.channels not in (1, 3)
 
 
 def _arrays(images: list[NDArray[np.uint8]]) -> list[Picture]:

@@ -63,7 +63,7 @@ def try_cues(
 ) -> list[Cue]:
     """Tries each cue that varies at all.
 
-    A forest of 100 trees is cross-validated (5 folds, fewer for small classes; whole groups stay together) on a
+    A forest of 50 trees is cross-validated (5 folds, fewer for small classes; whole groups stay together) on a
     seeded sample of 2,000 pictures at most.
 
     Args:
@@ -156,7 +156,7 @@ def _accuracy(values: NDArray[np.float64], classes: NDArray[np.int64], groups: N
     folds = int(min(5, np.bincount(classes).min()))
     grouped = len(np.unique(groups)) < len(groups)
     kind = StratifiedGroupKFold if grouped else StratifiedKFold
-    forest = ExtraTreesClassifier(100, min_samples_leaf=3, class_weight="balanced", random_state=0)
+    forest = ExtraTreesClassifier(50, min_samples_leaf=3, class_weight="balanced", random_state=0)
     guessed = cross_val_predict(
         forest,
         values,
