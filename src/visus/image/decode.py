@@ -363,7 +363,7 @@ def _tiff_samples(stream: IO[bytes], frame: int, limit: int) -> tuple[NDArray[An
             return _upright(turned, _UNDO.get(orientation, orientation)), orientation
         if page.axes == "SYX":
             pixels = np.moveaxis(pixels, 0, 2)
-        elif page.axes not in ("YX", "YXS"):
+        if pixels.shape[:2] != (page.imagelength, page.imagewidth) or pixels.ndim > 3:
             raise RefusedError("unsupported", f"its pages have the axes {page.axes}, which form no picture.")
         return pixels, orientation
 

@@ -160,8 +160,8 @@ def jpeg(data: bytes) -> Header | None:
         data: The whole file, or its beginning.
 
     Returns:
-        The header, or None if there is no frame segment. `quick` is set for a whole picture, 8-bit gray or
-        colour, baseline or progressive, without stray bytes.
+        The header, or None if there is no frame segment where one should be. `quick` is set for a whole
+        picture, 8-bit gray or colour, baseline or progressive, without stray bytes.
 
     Raises:
         ValueError: The file is made to keep a decoder busy: more scans or segments than any encoder writes.

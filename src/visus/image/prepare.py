@@ -37,8 +37,7 @@ def placement(image_size: tuple[int, int], spec: ImageSpec) -> Affine:
         [[50.0, 37.0]]
     """
     (height, width), (top, left) = _resized(image_size, spec)
-    scale = Affine.scaling(width / image_size[1], height / image_size[0])
-    return Affine.translation(left, top) @ scale
+    return Affine(np.array([[width / image_size[1], 0.0, left], [0.0, height / image_size[0], top]]))
 
 
 def prepare(image: NDArray[Any], spec: ImageSpec) -> tuple[NDArray[np.uint8], Affine]:
@@ -69,7 +68,7 @@ def prepare(image: NDArray[Any], spec: ImageSpec) -> tuple[NDArray[np.uint8], Af
     rows, columns = image.shape[:2]
     (height, width), (top, left) = _resized((rows, columns), spec)
     affine = placement((rows, columns), spec)
-    image = converted(image, spec.channels)
+    given, image = image, converted(image, spec.channels)
     interpolation = spec.interpolation if height >= rows and width >= columns else "bilinear"
     if height * width > 4 * max(rows * columns, spec.height * spec.width):
         # A strip of a picture, of which a crop keeps little: warp makes only that little.
@@ -82,7 +81,7 @@ def prepare(image: NDArray[Any], spec: ImageSpec) -> tuple[NDArray[np.uint8], Af
             prepared = canvas
         elif spec.resize == "crop":
             prepared = prepared[-top : -top + spec.height, -left : -left + spec.width]
-    if prepared is image or not prepared.flags["C_CONTIGUOUS"]:
+    if np.may_share_memory(prepared, given) or not prepared.flags["C_CONTIGUOUS"]:
         prepared = prepared.copy()  # never the caller's own memory
     return prepared.reshape(spec.shape), affine
 

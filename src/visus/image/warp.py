@@ -43,8 +43,8 @@ def warp(
     """The picture under an affine map.
 
     Where the map shrinks by more than 1.5, every new pixel is the average of several samples, so that nothing
-    aliases (not with `nearest`, which never mixes pixels). Positions are exact to 1/32 of a pixel, which is
-    how OpenCV counts.
+    aliases (not with `nearest`, which never mixes pixels). Pictures longer than 32,000 pixels are first
+    reduced to that. Positions are exact to 1/32 of a pixel, which is how OpenCV counts.
 
     Args:
         image: `(height, width)` or `(height, width, n)`; uint8, uint16, int16, float32 or float64.
