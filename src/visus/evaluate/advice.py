@@ -185,7 +185,7 @@ def _sure_mistakes(result: ClassificationResult | MultilabelResult) -> list[Advi
     return [
         Advice(
             f"{sure} {'mistake' if sure == 1 else 'mistakes'} made with certainty",
-            f"{sure} of {wrong.sum()} wrong answers were given with 95 % or more. "
+            f"{sure:,} of {wrong.sum():,} wrong answers were given with 95 % or more. "
             "Such pictures often carry a wrong label: look at the worst mistakes first.",
         )
     ]

@@ -150,6 +150,10 @@ def write_report(
         "comparison": None if comparison is None else comparison.to_dict(),
         "milliseconds": dict(timing or {}),
     }
+    if len(result.class_names) > 100:
+        document["confusion"] = (
+            None  # a million numbers, which confusion_matrix.csv holds in a tenth of the space
+        )
     write_atomically(folder / "evaluation.json", json.dumps(document, indent=2, ensure_ascii=False))
     if isinstance(result, ClassificationResult):
         write_matrix_csv(folder / "confusion_matrix.csv", result.confusion, result.class_names)
@@ -306,7 +310,7 @@ def _mistakes(page: Page, result: ClassificationResult, dataset: Dataset, explai
     else:
         worst = wrong[np.argsort(-result.confidence[wrong], kind="stable")]
         page.paragraph(
-            f"{len(wrong)} of {result.count} answers are wrong; here are those the model was most sure of. "
+            f"{len(wrong):,} of {result.count:,} answers are wrong; here are those the model was most sure of. "
             "A wrong label shows up here first."
             + (" Beside each picture: what spoke for the wrong answer." if explain is not None else "")
         )
@@ -316,7 +320,7 @@ def _mistakes(page: Page, result: ClassificationResult, dataset: Dataset, explai
     doubtful = int(uncertain(result.scores).sum())
     if doubtful:
         page.paragraph(
-            f"{doubtful} answers are weak (below 50 %, or less than 10 points ahead of the next class): such "
+            f"{doubtful:,} answers are weak (below 50 %, or less than 10 points ahead of the next class): such "
             "pictures may show none of the classes. predictions.csv marks them."
         )
 
