@@ -22,7 +22,6 @@ __all__ = [
     "explain",
     "image",
     "models",
-    "nn",
     "predict",
     "runtime",
     "structures",
@@ -30,7 +29,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from visus import data, draw, evaluate, explain, image, models, nn, predict, runtime, structures, train
+    from visus import data, draw, evaluate, explain, image, models, predict, runtime, structures, train
 
 
 def __getattr__(name: str) -> Any:
