@@ -65,7 +65,7 @@ def test_a_moving_line_on_a_terminal(monkeypatch):
         pass
     drawn = [part for part in stream.getvalue().split("\r") if "step" in part]
     assert len(drawn) == 4 and "step 3/4" in drawn[2] and "epoch 1.0 s, all 1.0 s left" in drawn[2]
-    assert drawn[2].count("━") == 24
+    assert drawn[2].count("━") == 16
 
 
 def test_in_fit_nothing_goes_to_stdout(capsys):
@@ -94,6 +94,8 @@ def test_words():
     assert figures({"loss": 0.123456, "lr": 1e-5, "zero": 0.0, "big": -1234.5}) == (
         "loss 0.1235  lr 1e-05  zero 0.0000  big -1234.5000"
     )
+    logs = {"val_mae": 1, "mae": 2, "learning_rate": 0.5, "val_loss": 3, "loss": 4}
+    assert figures(logs).split()[::2] == ["loss", "mae", "val_loss", "val_mae", "learning_rate"]
     assert [duration(s) for s in (-1, 0.42, 9.94, 9.96, 119, 200, 7300)] == (
         ["0.0 s", "0.4 s", "9.9 s", "10 s", "119 s", "3 min", "2 h 2 min"]
     )

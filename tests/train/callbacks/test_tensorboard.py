@@ -102,13 +102,13 @@ def test_a_grid_of_predictions(tmp_path):
         [keras.Input((6, 9, 3)), keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
     )
     model.compile("sgd", loss="categorical_crossentropy")
-    grid = PredictionGrid(tmp_path, images, ["ant", "bee"], [0, 1, 0, 1, 0], every=2)
+    grid = PredictionGrid(tmp_path, images, ["$ant$", "bee^"], [0, 1, 0, 1, 0], every=2)
     model.fit(images.astype("float32"), np.eye(2)[[0, 1, 0, 1, 0]], epochs=5, verbose=0, callbacks=[grid])
     assert [event.step for event in accumulated(tmp_path / "pictures").Tensors("predictions")] == [2, 4]
     drawn = grid.draw()
-    assert drawn.dtype == np.uint8 and drawn.shape == (500, 880, 3)
+    assert drawn.dtype == np.uint8 and drawn.shape == (393, 880, 3)
     right, wrong = grid._caption(0, np.array([0.75, 0.25])), grid._caption(1, np.array([0.75, 0.25]))
-    assert right == ("ant 0.75", {"color": "green"}) and wrong == ("ant 0.75\nis bee", {"color": "red"})
+    assert right == ("$ant$ 0.75", "green") and wrong == ("$ant$ 0.75\nis bee^", "red")
 
 
 def test_projector_files(tmp_path):

@@ -38,7 +38,8 @@ class LiveCurves(Remembering):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keras' hook."""
-        self.history = [*self.history, {name: float(value) for name, value in (logs or {}).items()}]
+        shown = {name: float(value) for name, value in (logs or {}).items() if name != "peak_memory_mb"}
+        self.history = [*self.history, shown]
         losses = plots.series(self.history, "val_loss")
         best = int(np.nanargmin(losses)) if np.isfinite(losses).any() else None
         with never_fatal(self.path):
@@ -106,24 +107,26 @@ class PredictionGrid(keras.callbacks.Callback):  # type: ignore[misc]
         scores = np.asarray((self.predict or self._predict)(self.images))
         columns = min(len(self.images), 4)
         rows = -(-len(self.images) // columns)
-        figure = Figure(figsize=(2.2 * columns, 2.5 * rows), layout="constrained")
+        height, width = self.images.shape[1:3]
+        figure = Figure(figsize=(2.2 * columns, (2.2 * height / width + 0.5) * rows), layout="constrained")
         for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
             axes.axis("off")
             if i < len(self.images):
                 axes.imshow(np.clip(self.images[i], 0, 255).astype(np.uint8), cmap="gray", vmin=0, vmax=255)
-                axes.set_title(*self._caption(i, scores[i]), fontsize="small")
+                text, color = self._caption(i, scores[i])
+                axes.set_title(text, color=color, fontsize="small", parse_math=False)
         canvas: Any = FigureCanvasAgg(figure)
         canvas.draw()
         return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
-    def _caption(self, i: int, scores: NDArray[np.float32]) -> tuple[str, dict[str, str]]:
+    def _caption(self, i: int, scores: NDArray[np.float32]) -> tuple[str, str]:
         best = int(np.argmax(scores))
         said = f"{self.class_names[best]} {scores[best]:.2f}"
         if self.labels is None:
-            return said, {}
+            return said, "black"
         if best == self.labels[i]:
-            return said, {"color": "green"}
-        return f"{said}\nis {self.class_names[self.labels[i]]}", {"color": "red"}
+            return said, "green"
+        return f"{said}\nis {self.class_names[self.labels[i]]}", "red"
 
     def _predict(self, images: Any) -> Any:
         with averaged_weights(self.model):

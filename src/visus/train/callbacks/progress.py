@@ -126,8 +126,8 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _tail(self, logs: Mapping[str, Any] | None) -> str:
         left = self.seconds_left()
-        times = f"  epoch {duration(left[0])}, all {duration(left[1])} left" if left else ""
-        return f"{figures(logs)}{times}"
+        times = f"epoch {duration(left[0])}, all {duration(left[1])} left  " if left else ""
+        return f"{times}{figures(logs)}"
 
 
 class PrintEvery(keras.callbacks.Callback):  # type: ignore[misc]
@@ -161,15 +161,22 @@ class PrintEvery(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def figures(logs: Mapping[str, Any] | None) -> str:
-    """The logs as people read them.
+    """The logs as people read them: the loss first, then what is like it in validation.
 
     Example:
-        >>> figures({"loss": 0.123456, "learning_rate": 0.00001})
-        'loss 0.1235  learning_rate 1e-05'
+        >>> figures({"accuracy": 0.5, "loss": 0.123456, "learning_rate": 0.00001})
+        'loss 0.1235  accuracy 0.5000  learning_rate 1e-05'
     """
-    return "  ".join(
-        f"{k} {f'{v:.4f}' if abs(v) >= 1e-3 or not v else f'{v:.4g}'}" for k, v in (logs or {}).items()
-    )
+
+    def rank(name: str) -> int:
+        if name.startswith(("learning_rate", "peak_memory")):
+            return 4
+        return 2 * name.startswith("val_") + (name.removeprefix("val_") != "loss")
+
+    def said(value: float) -> str:
+        return f"{value:.4f}" if abs(value) >= 1e-3 or not value else f"{value:.4g}"
+
+    return "  ".join(f"{name} {said((logs or {})[name])}" for name in sorted(logs or {}, key=rank))
 
 
 def duration(seconds: float) -> str:
@@ -194,7 +201,7 @@ class _Line:
         self._console = Console(file=stream, stderr=stream is None, highlight=False, soft_wrap=True)
         self._clock, self._drawn = clock, -1.0
 
-    def draw(self, share: float | None, before: str, after: str, width: int = 24) -> None:
+    def draw(self, share: float | None, before: str, after: str, width: int = 16) -> None:
         if not self._console.is_terminal or self._clock() - self._drawn < 0.1:
             return
         self._drawn = self._clock()
