@@ -320,6 +320,15 @@ def test_lzw_compressed_16_bit_colour_tiff_as_stored(tmp_path):
     assert np.array_equal(read(tmp_path / "a.tif"), samples >> 8)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "P", "I;16"])
+def test_a_large_tiff_asks_our_limit_and_not_pillows(mode, monkeypatch):
+    image = Image.fromarray(photo()).convert("L" if mode == "I;16" else mode).convert(mode)
+    data = encoded(image, "TIFF", compression="tiff_lzw", exif=exif(6))
+    expected = read(data)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # it warns above that and raises above twice that
+    assert np.array_equal(read(data), expected)
+
+
 # Frames
 
 

@@ -270,6 +270,9 @@ def _frame(image: ImageFile.ImageFile, format: str, wish: Wish) -> NDArray[Any]:
     signed = not {1, 4}.issuperset(_tags(image).get(_SAMPLE_FORMAT, (1,)))
     loaded: Image.Image = image
     try:
+        if format == "TIFF" and image.width * image.height > (Image.MAX_IMAGE_PIXELS or wish.limit):
+            # Pillow would ask its own, process-wide limit before it takes the memory; ours has been asked.
+            image.im = Image.new(image.mode, getattr(image, "_tile_size", image.size), None).im
         image.load()
     except Exception:
         if not wish.fill or (salvaged := _salvaged(image)) is None:

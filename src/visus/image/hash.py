@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -11,9 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from visus.image.color import converted
-
-NEAR = 5
-"""Bits out of 64 in which the difference hashes of near-duplicates differ at most."""
 
 
 def digest(image: NDArray[Any]) -> str:
@@ -32,7 +28,8 @@ def dhash(image: NDArray[np.uint8]) -> int:
     The picture is made gray and averaged down to 8 rows of 9 pixels; each bit says whether a pixel is
     brighter than its left neighbour, row by row, the first one the highest. It survives another size, format,
     compression or slight change of colour, not a crop or a flip. A picture without any change from left to
-    right has the hash 0, so that all plain pictures look alike (N. Krawetz, "Kind of Like That", 2013).
+    right has the hash 0, so that all plain pictures look alike. Near-duplicates differ in at most 5 bits or
+    so (N. Krawetz, "Kind of Like That", 2013).
 
     Args:
         image: uint8 `(height, width)` or `(height, width, n)`.
@@ -57,33 +54,3 @@ def hamming(a: ArrayLike, b: ArrayLike) -> NDArray[np.uint8]:
         [2, 2]
     """
     return np.bitwise_count(np.bitwise_xor(np.asarray(a, np.uint64), np.asarray(b, np.uint64)))
-
-
-def near_pairs(hashes: ArrayLike, distance: int = NEAR) -> NDArray[np.int64]:
-    """All pairs of hashes that differ in at most `distance` bits.
-
-    Every hash is compared with every other, some 100 million pairs a second, in memory that does not depend
-    on their number.
-
-    Args:
-        hashes: uint64 `(n,)`.
-        distance: Largest number of differing bits.
-
-    Returns:
-        int64 `(pairs, 2)` indices i < j, in lexicographic order.
-
-    Example:
-        >>> near_pairs([0, 2**64 - 1, 3]).tolist()
-        [[0, 2]]
-    """
-    found = list(_near_pairs(np.asarray(hashes, np.uint64), distance))
-    return np.concatenate(found) if found else np.empty((0, 2), np.int64)
-
-
-def _near_pairs(hashes: NDArray[np.uint64], distance: int) -> Iterator[NDArray[np.int64]]:
-    block = max(1, 4_000_000 // max(1, len(hashes)))
-    for start in range(0, len(hashes), block):
-        near = hamming(hashes[start : start + block, np.newaxis], hashes[start:]) <= distance
-        rows, columns = np.nonzero(np.triu(near, k=1))
-        if len(rows):
-            yield np.stack([rows, columns], axis=1) + start

@@ -15,6 +15,9 @@ Rules for values, because readers differ:
   `channels=0`.
 - Alpha is dropped, or the picture is laid over a `background`. CMYK is converted without a colour profile,
   Lab with its standard one; other embedded colour profiles are not applied.
+
+A JPEG that is damaged inside but structurally whole is read as its decoder makes it, by OpenCV as by Pillow;
+libjpeg and libtiff may say so on stderr, which nothing can silence for one call alone.
 """
 
 from __future__ import annotations
