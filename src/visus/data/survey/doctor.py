@@ -165,7 +165,7 @@ def _order(facts: Facts) -> dict[str, Any]:
     changes = sum(a != b for a, b in pairwise(truths))
     shares = facts.membership.sum(0) / max(1, len(truths))
     by_chance = (len(truths) - 1) * (1 - float((shares**2).sum())) if len(truths) > 1 else 0.0
-    return {"changes": changes, "changes_when_shuffled": by_chance, "sorted": changes < by_chance / 2}
+    return {"changes": changes, "changes_when_shuffled": by_chance, "sorted": bool(changes < by_chance / 2)}
 
 
 def _pairs(facts: Facts) -> Iterable[tuple[int, int]]:

@@ -46,7 +46,7 @@ class Cue:
     @property
     def telling(self) -> bool:
         """Whether it beats chance by `POINTS`, and surely beats it."""
-        return self.accuracy.value >= self.chance + POINTS and self.accuracy.low > self.chance
+        return bool(self.accuracy.value >= self.chance + POINTS and self.accuracy.low > self.chance)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-ready values."""
