@@ -206,9 +206,9 @@ class Predictor:
             for spec in self._specs:
                 if spec in made:
                     continue
-                if self.tta is None:
-                    image = decode(sample, spec.channels, _enough(spec))
-                    made[spec] = prepare(image, spec)[0][None]
+                if self.tta in (None, "flip"):
+                    image = prepare(decode(sample, spec.channels, _enough(spec)), spec)[0]
+                    made[spec] = image[None] if self.tta is None else np.stack([image, image[:, ::-1]])
                 else:
                     made[spec] = view_images(decode(sample, spec.channels), self.tta, spec)
             return _Prepared(source, [made[spec] for spec in self._specs])

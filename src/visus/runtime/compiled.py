@@ -12,6 +12,7 @@ import tempfile
 import threading
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -170,7 +171,7 @@ class _Unusable(Exception):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.worth_telling = reason != "it is not installed"
+        self.worth_telling = "not installed" not in reason
 
 
 class _Source:
@@ -267,6 +268,8 @@ def _session(
         return _kind(name).load(Path(), threads, source.model), {**about, "parity": 0.0}
 
     def fill(folder: Path) -> dict[str, Any]:
+        if find_spec("tensorflow") is None:
+            raise _Unusable("TensorFlow, which converts models, is not installed")
         about = _checked_about(source.model)
         try:
             _convert(name, source.model, folder)
