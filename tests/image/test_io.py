@@ -660,10 +660,11 @@ def test_many_threads_read_the_same_as_one(tmp_path):
         (".PNG", (20, 30, 3), np.uint8),
     ],
 )
-def test_what_was_written_is_read_back(tmp_path, suffix, shape, dtype):
+def test_what_was_written_is_read_back(tmp_path, suffix, shape, dtype, capfd):
     image = RNG.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
     write(tmp_path / f"a{suffix}", image)
     assert np.array_equal(read(tmp_path / f"a{suffix}", channels=0), image)
+    assert capfd.readouterr() == ("", "")
     assert [path.name for path in tmp_path.iterdir()] == [f"a{suffix}"]
 
 
@@ -674,7 +675,7 @@ def test_float_tiff_is_read_back(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
-def test_lossy_writing_keeps_red_red(tmp_path, suffix):
+def test_lossy_writing_keeps_red_red(tmp_path, suffix, capfd):
     image = np.full((20, 30, 3), (200, 30, 40), np.uint8)
     write(tmp_path / f"a{suffix}", image, quality=90)
     assert (
@@ -693,6 +694,8 @@ def test_lossy_writing_keeps_red_red(tmp_path, suffix):
         ("a.png", np.zeros((2, 3, 2), np.uint8)),
         ("a.png", np.zeros((0, 3), np.uint8)),
         ("a.png", np.zeros(3, np.uint8)),
+        ("a.jpg", np.zeros((1, 70_000), np.uint8)),
+        ("a.webp", np.zeros((1, 17_000, 3), np.uint8)),
         ("nowhere/a.png", np.zeros((2, 3), np.uint8)),
     ],
 )

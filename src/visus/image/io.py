@@ -318,16 +318,17 @@ def _words(error: Exception) -> str:
     return (words if words.isprintable() else ascii(words))[:200]
 
 
-_LAYOUTS = {
-    ".jpg": ("uint8", (1, 3)),
-    ".jpeg": ("uint8", (1, 3)),
-    ".png": ("uint8 uint16", (1, 3, 4)),
-    ".webp": ("uint8", (1, 3, 4)),
-    ".tif": ("uint8 uint16 float32", (1, 3, 4)),
-    ".tiff": ("uint8 uint16 float32", (1, 3, 4)),
-    ".bmp": ("uint8", (1, 3)),
-    ".ppm": ("uint8", (3,)),
-    ".pgm": ("uint8", (1,)),
+# Suffix -> types, numbers of channels, and OpenCV's name for the quality.
+_LAYOUTS: dict[str, tuple[tuple[str, ...], tuple[int, ...], int | None]] = {
+    ".jpg": (("uint8",), (1, 3), cv2.IMWRITE_JPEG_QUALITY),
+    ".jpeg": (("uint8",), (1, 3), cv2.IMWRITE_JPEG_QUALITY),
+    ".png": (("uint8", "uint16"), (1, 3, 4), None),
+    ".webp": (("uint8",), (1, 3, 4), cv2.IMWRITE_WEBP_QUALITY),
+    ".tif": (("uint8", "uint16", "float32"), (1, 3, 4), None),
+    ".tiff": (("uint8", "uint16", "float32"), (1, 3, 4), None),
+    ".bmp": (("uint8",), (1, 3), None),
+    ".ppm": (("uint8",), (3,), None),
+    ".pgm": (("uint8",), (1,), None),
 }
 
 
@@ -349,23 +350,26 @@ def write(path: str | Path, image: NDArray[Any], *, quality: int = 95) -> None:
     path, image = Path(path), np.asarray(image)
     suffix = path.suffix.lower()
     if suffix not in _LAYOUTS:
-        raise InputError(
-            f"{path} cannot be written: use one of {', '.join(_LAYOUTS)}. Received {suffix or 'no suffix'}."
-        )
-    types, numbers = _LAYOUTS[suffix]
+        known = ", ".join(_LAYOUTS)
+        raise InputError(f"{path} cannot be written: use one of {known}. Received {suffix or 'no suffix'}.")
+    types, numbers, quality_key = _LAYOUTS[suffix]
     channels = image.shape[2] if image.ndim == 3 else 1
     if (
         image.ndim not in (2, 3)
-        or image.size == 0
+        or 0 in image.shape
         or channels not in numbers
-        or image.dtype.name not in types.split()
+        or str(image.dtype) not in types
     ):
         raise InputError(
-            f"{path} cannot be written: {suffix} holds {' or '.join(types.split())} of shape (height, width) "
-            f"or (height, width, {' or '.join(map(str, numbers))}). Received {image.dtype} of {image.shape}."
+            f"{path} cannot be written: {suffix} holds {' or '.join(types)} of shape (height, width) or "
+            f"(height, width, {' or '.join(map(str, numbers))}). Received {image.dtype} of {image.shape}."
         )
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_WEBP_QUALITY, quality]
-    _, encoded = cv2.imencode(suffix, image if channels == 1 else color.rgb_to_bgr(image), options)
+    if not 1 <= quality <= 100:
+        raise InputError(f"The quality of a JPEG or WebP lies in 1..100. Received {quality}.")
+    stored = image if channels == 1 else color.rgb_to_bgr(image)
+    done, encoded = cv2.imencode(suffix, stored, [] if quality_key is None else [quality_key, quality])
+    if not done:
+        raise InputError(f"{path} cannot be written: {image.shape[:2]} pixels are too many for {suffix}.")
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         temporary.write_bytes(encoded.tobytes())
