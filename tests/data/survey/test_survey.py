@@ -342,6 +342,41 @@ def test_a_class_saved_in_another_format_is_a_shortcut(tmp_path):
     assert cue["telling"]
 
 
+def test_kinds_of_picture_that_trip_other_tools(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+    alpha = np.dstack([photo(0), np.full((90, 120), 9, np.uint8)])
+    Image.fromarray(alpha).save(tmp_path / "cat/alpha.png")
+    Image.fromarray(photo(1).astype(np.uint16)[..., 0] * 200).save(tmp_path / "cat/deep.png")
+    frames = [Image.fromarray(photo(i)) for i in (2, 3)]
+    frames[0].save(tmp_path / "dog/moving.gif", save_all=True, append_images=frames[1:])
+    Image.fromarray(photo(4)[:12]).save(tmp_path / "dog/tiny.png")
+    Image.fromarray(photo(5)).save(tmp_path / "dog/usual.png")
+    Image.fromarray(np.resize(photo(6), (5000, 4100, 3))).save(tmp_path / "dog/huge.jpg")
+    found = by_code(examine(tmp_path))
+    for code, source in {
+        "alpha": "cat/alpha.png",
+        "deep": "cat/deep.png",
+        "frames": "dog/moving.gif",
+        "tiny": "dog/tiny.png",
+        "long": "dog/tiny.png",
+        "huge": "dog/huge.jpg",
+    }.items():
+        assert found[code].sources == (source,), code
+    assert found["tiny"].severity == "warning"
+
+
+def test_outliers_in_brightness_and_sharpness():
+    rng = np.random.default_rng(0)
+    images = [np.clip(rng.normal(120 + i % 5, 20, (40, 50)), 0, 255).astype(np.uint8) for i in range(60)]
+    images[7] = images[7] // 4
+    images[8] = np.tile(np.linspace(60, 180, 50).astype(np.uint8), (40, 1))
+    found = by_code(survey(arrays(images, [0, 1] * 30)))
+    assert found["unusually-dark"].sources == ("#7",)
+    assert "#8" in found["unusually-blurred"].sources
+    assert "unusually-bright" not in found
+
+
 def test_several_labels_per_picture():
     flags = [(1, 0, 1), (0, 1, 0), (1, 1, 0), (1, 0, 1)]
     samples = [

@@ -118,18 +118,17 @@ def _pictures(page: Page, facts: Facts, finding: Finding) -> None:
 
 
 def _tiles(facts: Facts, positions: Iterable[int]) -> Iterator[tuple[NDArray[np.uint8] | None, str]]:
-    for i in positions:
-        sample, picture = facts.dataset[int(i)], facts.pictures[int(i)]
-        lines = [sample.source, ", ".join(filter(None, (sample.split, facts.labelled(int(i)))))]
+    for i in map(int, positions):
+        sample, picture = facts.dataset[i], facts.pictures[i]
+        last = picture.reason.split(". ")[0] if picture.problem else f"{picture.height} x {picture.width}"
+        caption = "\n".join(filter(None, (sample.source, sample.split, facts.labelled(i), last)))
         try:
-            image = (
-                sample.image
-                if isinstance(sample.image, np.ndarray)
-                else read(sample.image, at_least=(160, 160))
-            )
-            yield thumbnail(converted(image, 3)), "\n".join([*lines, f"{picture.height} x {picture.width}"])
+            image = sample.image
+            if not isinstance(image, np.ndarray):
+                image = read(image, at_least=(160, 160), truncated="fill")
+            yield thumbnail(converted(image, 3)), caption
         except (InputError, OSError, ValueError):
-            yield None, "\n".join([*lines, picture.reason])
+            yield None, caption
 
 
 def _classes(page: Page, survey: Survey) -> None:
