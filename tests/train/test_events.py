@@ -10,6 +10,7 @@ from visus.data.records import frame, read_records
 from visus.train.events import EventWriter
 
 event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+from tensorboard.backend.event_processing import plugin_event_accumulator  # noqa: E402
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader  # noqa: E402
 from tensorboard.util import tensor_util  # noqa: E402
 
@@ -36,9 +37,10 @@ def test_file_name_and_version(tmp_path):
     with EventWriter(tmp_path / "run") as events:
         pass
     assert events.path.name.startswith("events.out.tfevents.")
-    (event,) = EventFileLoader(str(events.path)).Load()
-    assert event.file_version == "brain.Event:2"
-    assert len(list(read_records(events.path))) == 1
+    version, start = EventFileLoader(str(events.path)).Load()
+    assert version.file_version == "brain.Event:2"
+    assert (start.session_log.status, start.step) == (1, 0)
+    assert len(list(read_records(events.path))) == 2
 
 
 def test_scalars(tmp_path):
@@ -152,11 +154,21 @@ def test_a_resumed_run_has_no_doubled_points(tmp_path):
     assert second.path.name > first.path.name
     points = [(s.step, s.value) for s in accumulated(tmp_path).Scalars("loss")]
     assert points == [(1, 1), (2, 2), (3, 3), (4, 40), (5, 50), (6, 60), (7, 70)]
+    server = plugin_event_accumulator.EventAccumulator(str(tmp_path)).Reload()  # TensorBoard's other reader
+    assert [(e.step, tensor_util.make_ndarray(e.tensor_proto)) for e in server.Tensors("loss")] == points
+
+
+def test_a_second_writer_adds_to_a_run(tmp_path):
+    for tag in ("a", "b"):
+        with EventWriter(tmp_path) as events:
+            events.scalar(tag, 1.0, step=3)
+    server = plugin_event_accumulator.EventAccumulator(str(tmp_path)).Reload()
+    assert len(server.Tensors("a")) == len(server.Tensors("b")) == 1
 
 
 def test_events_are_on_disk_before_the_writer_is_closed(tmp_path):
     events = EventWriter(tmp_path)
     events.scalar("loss", 1.0, 1)
-    assert len(list(read_records(events.path))) == 2
+    assert len(list(read_records(events.path))) == 3
     events.close()
     events.close()

@@ -185,7 +185,8 @@ def test_without_recompiling_fit_does_not_notice():
     assert not f.needs_recompile(model)
     f.freeze(model, "base")
     assert f.needs_recompile(model)
-    assert "conv1_conv" in changed_by_training(model)  # the trap
+    if keras.backend.backend() == "tensorflow":  # the trap; other backends raise
+        assert "conv1_conv" in changed_by_training(model)
     with pytest.raises(InputError, match="which fit would not notice"):
         f.ensure_compiled(model, strict=True)
     assert f.ensure_compiled(model)

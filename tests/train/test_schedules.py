@@ -1,7 +1,6 @@
 """Schedules against the sources' figures, Keras' own schedules, and closed forms."""
 
 import json
-import math
 
 import keras
 import numpy as np
@@ -161,24 +160,3 @@ def test_in_the_graph_it_is_saved_with_the_model(tmp_path):
     small_model(s.as_keras(schedule, 10)).save(tmp_path / "m.keras")
     loaded = keras.saving.load_model(tmp_path / "m.keras").optimizer._learning_rate
     assert [float(loaded(t)) for t in range(12)] == pytest.approx([schedule(min(t, 10)) for t in range(12)])
-
-
-def test_range_test_finds_the_stable_rates_and_leaves_no_trace():
-    model = small_model(0.25)
-    before = model.get_weights()
-    test = s.learning_rate_range(model, [(X, Y)] * 60, low=1e-4, high=100.0, steps=60, smoothing=0.0)
-    # Gradient descent on this quadratic diverges above 2 / (largest curvature).
-    inputs = np.hstack([X, np.ones((10, 1))])
-    limit = 2 / np.linalg.eigvalsh(2 * inputs.T @ inputs / 10).max()
-    assert test.rates[0] == pytest.approx(1e-4) and limit < test.rates[-1] < 60 * limit
-    assert test.steepest < limit
-    assert test.losses[0] == pytest.approx(np.mean((inputs @ [1, 1, 1, 0] - 1) ** 2), rel=1e-5)
-    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
-    assert float(model.optimizer.learning_rate) == 0.25 and int(model.optimizer.iterations) == 0
-
-
-def test_range_test_needs_a_batch():
-    with pytest.raises(ValueError, match="no batch"):
-        s.learning_rate_range(small_model(), [])
-    with pytest.raises(ValueError, match="no batch"):
-        s.learning_rate_range(small_model(), [(X, Y * math.nan)])

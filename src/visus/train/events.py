@@ -37,7 +37,7 @@ class EventWriter:
     Args:
         folder: The run's folder; runs side by side under one folder become curves in one chart.
         purge_step: The step at which a resumed run begins: TensorBoard drops what older files of the folder
-            say of this step and later ones. None for a new run.
+            say of this step and later ones. None for a new run, or to add to an old one.
 
     Example:
         >>> with EventWriter("runs/flowers/tensorboard/train") as events:  # doctest: +SKIP
@@ -45,11 +45,12 @@ class EventWriter:
     """
 
     def __init__(self, folder: str | Path, *, purge_step: int | None = None) -> None:
-        self.path = _new_path(Path(folder))
+        self.path, first = _new_path(Path(folder))
         self._file = self.path.open("xb")
         self._write(0, _bytes(3, b"brain.Event:2"))
-        if purge_step is not None:
-            self._write(purge_step, _bytes(7, _int(1, 1)))  # SessionLog: START
+        # A SessionLog "START" after another one means a restart at its step: so the first file needs one, too.
+        if first or purge_step is not None:
+            self._write(purge_step or 0, _bytes(7, _int(1, 1)))
 
     def scalar(self, tag: str, value: float, step: int) -> None:
         """One point of a curve."""
@@ -169,12 +170,12 @@ class EventWriter:
         self._file.flush()
 
 
-def _new_path(folder: Path) -> Path:
-    """A name that sorts after those of the files already there: TensorBoard reads them in this order."""
+def _new_path(folder: Path) -> tuple[Path, bool]:
+    """A name that sorts after those already there, as TensorBoard reads them; and whether there are none."""
     folder.mkdir(parents=True, exist_ok=True)
     times = [int(m[1]) for path in folder.glob(f"{_PREFIX}.*") if (m := re.match(r"(\d+)", path.name[20:]))]
     now = max([int(time.time()), *(t + 1 for t in times)])
-    return folder / f"{_PREFIX}.{now:010d}.{socket.gethostname()}.{os.getpid()}"
+    return folder / f"{_PREFIX}.{now:010d}.{socket.gethostname()}.{os.getpid()}", not times
 
 
 def _as_uint8(images: np.ndarray) -> np.ndarray:

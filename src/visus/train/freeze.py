@@ -1,8 +1,9 @@
 """Which layers learn: freezing and unfreezing by name, pattern, position, type or stage.
 
 A frozen `BatchNormalization` runs in inference mode and keeps its statistics. `fit` looks at what is
-trainable when it first runs after `compile`: a later change has no effect, in either direction, until the
-model is compiled again, which is what `recompile` is for.
+trainable when it first runs after `compile`: a later change has no effect with TensorFlow, in either
+direction, and is an error with JAX, until the model is compiled again, which is what `recompile` is for. With
+TensorFlow even `model.trainable = True` does nothing to the layers if the model's own flag is True already.
 """
 
 from __future__ import annotations

@@ -12,9 +12,11 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
+
+from visus.train.callbacks.memory import Remembering
 
 
 class EpochLog(keras.callbacks.Callback):  # type: ignore[misc]
@@ -113,7 +115,7 @@ class JSONLinesLog(EpochLog):
         return "".join(json.dumps(row) + "\n" for row in finite)
 
 
-class BatchLosses(keras.callbacks.Callback):  # type: ignore[misc]
+class BatchLosses(Remembering):
     """The loss after every batch.
 
     Keras reports the mean since the epoch began, weighted by batch size.
@@ -129,15 +131,10 @@ class BatchLosses(keras.callbacks.Callback):  # type: ignore[misc]
         [2.31, 2.17]
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.running: list[float] = []
-        self.epochs: list[int] = []
-        self._epoch = 0
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Keras' hook."""
-        self.running, self.epochs = [], []
+    memory: ClassVar[dict[str, Any]] = {"running": [], "epochs": []}
+    running: list[float]
+    epochs: list[int]
+    _epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keras' hook."""
