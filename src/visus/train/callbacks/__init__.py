@@ -2,7 +2,7 @@
 
 Any Keras callback works in visus. Keras' own are used where they do what is wanted: `History` (which `fit`
 returns), `LambdaCallback` (a function becomes a callback), `LearningRateScheduler` (a rate by epoch and old
-rate), `RemoteMonitor`, `BackupAndRestore`. Those here differ on purpose:
+rate), `RemoteMonitor` (with the package `requests`), `BackupAndRestore`. Those here differ on purpose:
 
 | here | instead of Keras' | because |
 |---|---|---|
