@@ -79,11 +79,12 @@ def _print(result: Survey) -> None:
     if rows := [[f.severity, f.code, f.message, len(f.sources) or ""] for f in result.findings]:
         print_table("Findings", ["", "kind", "finding", "files"], rows, left=3)
     classes = numbers["classes"]
-    columns = [c for c in (classes[0] if classes else {}) if c != "name"]
-    shown = [[row["name"], *(row[c] for c in columns)] for row in classes[:50]]
-    if len(classes) > 50:
-        shown.append([f"and {len(classes) - 50} more", *("" for _ in columns)])
-    print_table("Classes", ["class", *columns], shown)
+    if classes:
+        columns = [c for c in classes[0] if c != "name"]
+        shown = [[row["name"], *(row[c] for c in columns)] for row in classes[:50]]
+        if len(classes) > 50:
+            shown.append([f"and {len(classes) - 50} more", *("" for _ in columns)])
+        print_table("Classes", ["class", *columns], shown)
     print_table("Pictures", ["", ""], _facts(numbers))
     verdict = "sound" if result.sound else "not sound"
     errors, warnings, notes = (result.count(s) for s in ("error", "warning", "note"))
