@@ -162,7 +162,7 @@ def _annotate(named: Named, row: dict[str, Any], folder: Path) -> None:
     from visus.draw.text import caption
     from visus.image.io import read, write
 
-    text = "  ".join(f"{each['label']} {each['score']:.0%}" for each in row["top"])
+    text = "\n".join(f"{each['label']} {each['score']:.0%}" for each in row["top"])
     target = named.beside(folder)
     write(target, caption(read(named.path), text))
 

@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 NARROWEST = 200  # pixels; a narrower picture is enlarged before it gets a caption
-LARGEST = 1 / 24  # height of the letters in relation to the picture's longer side
-SMALLEST = 12  # pixels
+ENLARGED = 1600  # pixels; no side grows beyond that
+SMALLEST, LARGEST = 12, 200  # pixels, height of the letters
 
 
 def caption(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
     """Sets a caption below a picture: white on black, in a band of its own.
 
     The letters grow with the picture. A line that is too long gets smaller letters, then an ellipsis. A
-    picture narrower than 200 pixels is first enlarged by a whole factor, without smoothing.
+    picture narrower than 200 pixels is first enlarged by a whole factor, without smoothing; a strip that is
+    too long for that gets a black margin.
 
     Args:
         image: uint8 `(height, width, 3)` RGB or `(height, width)` gray.
@@ -33,10 +34,12 @@ def caption(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
         400
     """
     picture = np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
-    factor = -(-NARROWEST // picture.shape[1])
+    factor = max(1, min(-(-NARROWEST // picture.shape[1]), ENLARGED // max(picture.shape)))
     picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
+    margin = max(0, NARROWEST - picture.shape[1])
+    picture = np.pad(picture, ((0, 0), (0, margin), (0, 0)))
     height, width = picture.shape[:2]
-    largest = max(SMALLEST, round(max(height, width) * LARGEST))
+    largest = round(min(max(max(height, width) / 24, SMALLEST), width / 10, LARGEST))
     lines = [_fitted(line, width - largest, largest) for line in text.splitlines()]
     spacing = round(largest * 1.35)
     band = Image.new("RGB", (width, len(lines) * spacing + largest // 2))
@@ -53,7 +56,7 @@ def _fitted(line: str, width: int, largest: int) -> tuple[str, ImageFont.FreeTyp
     font = _font(size)
     if font.getlength(line) <= width:
         return line, font
-    kept = len(line)
+    kept = min(len(line), width)  # no letter is narrower than a pixel
     while kept and font.getlength(line[:kept] + "…") > width:
         kept -= 1
     return line[:kept] + "…", font
