@@ -9,7 +9,19 @@ import pytest
 from visus.cli import _output
 from visus.structures import Estimate
 
-HEAVY = ("keras", "tensorflow", "cv2", "matplotlib", "sklearn", "torch", "jax", "PIL", "scipy", "skimage", "numpy")
+HEAVY = (
+    "keras",
+    "tensorflow",
+    "cv2",
+    "matplotlib",
+    "sklearn",
+    "torch",
+    "jax",
+    "PIL",
+    "scipy",
+    "skimage",
+    "numpy",
+)
 
 
 def run(*arguments, code="from visus.cli.main import main; main()"):
@@ -42,7 +54,9 @@ def test_version():
     assert run("--version").stdout == f"visus {visus.__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [("train",), ("train", "no/such/folder"), ("train", "--nonsense"), ("nonsense",)])
+@pytest.mark.parametrize(
+    "arguments", [("train",), ("train", "no/such/folder"), ("train", "--nonsense"), ("nonsense",)]
+)
 def test_wrong_usage_exits_with_2_and_a_sentence_without_a_traceback(arguments):
     result = run(*arguments)
     assert result.returncode == 2
@@ -55,7 +69,12 @@ def test_json_knows_estimates_paths_and_no_nan(capsys, tmp_path):
     import numpy as np
 
     _output.print_json(
-        {"accuracy": Estimate(0.5, 0.25, float("nan")), "array": np.arange(2), "path": tmp_path, "inf": float("inf")}
+        {
+            "accuracy": Estimate(0.5, 0.25, float("nan")),
+            "array": np.arange(2),
+            "path": tmp_path,
+            "inf": float("inf"),
+        }
     )
     assert json.loads(capsys.readouterr().out) == {
         "accuracy": {"value": 0.5, "low": 0.25, "high": None},

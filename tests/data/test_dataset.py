@@ -62,7 +62,9 @@ def test_the_fingerprint_notices_pixels_labels_splits_and_order():
     changed = base[0].replace(image=np.ones((2, 3, 3), np.uint8))
     prints.add(Dataset((changed, *base[1:]), base.class_names).fingerprint())
     prints.add(Dataset((base[0].replace(split="val"), *base[1:]), base.class_names).fingerprint())
-    prints.add(Dataset((base[0].replace(target=Classification(label=1)), *base[1:]), base.class_names).fingerprint())
+    prints.add(
+        Dataset((base[0].replace(target=Classification(label=1)), *base[1:]), base.class_names).fingerprint()
+    )
     prints.add(base.subset([1, 0, 2]).fingerprint())
     assert len(prints) == 5
 

@@ -75,7 +75,11 @@ def test_augmentation_differs_from_pass_to_pass():
 
 def test_class_weights_become_sample_weights():
     weights = np.array([1.0, 2.0, 4.0], np.float32)
-    assert [b[2].tolist() for b in make(class_weights=weights).epoch()] == [[1, 2, 4, 1], [2, 4, 1, 2], [4, 1]]
+    assert [b[2].tolist() for b in make(class_weights=weights).epoch()] == [
+        [1, 2, 4, 1],
+        [2, 4, 1, 2],
+        [4, 1],
+    ]
 
 
 def test_mix_gets_its_own_seeded_generator():

@@ -19,7 +19,9 @@ def test_rotation_by_90_degrees_turns_a_box_as_the_specification_says():
 
 def test_rotation_by_30_degrees_gives_the_hull_of_the_specification():
     corners = Affine.rotation(30, (50, 50)).apply([[10, 20], [30, 20], [30, 60], [10, 60]])
-    np.testing.assert_allclose([*corners.min(0), *corners.max(0)], [0.3590, 34.0192, 37.6795, 78.6603], atol=1e-3)
+    np.testing.assert_allclose(
+        [*corners.min(0), *corners.max(0)], [0.3590, 34.0192, 37.6795, 78.6603], atol=1e-3
+    )
 
 
 @given(st.lists(numbers, min_size=6, max_size=6), st.lists(numbers, min_size=2, max_size=2))
@@ -74,7 +76,13 @@ def test_an_image_spec_survives_json():
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"height": 0}, {"channels": 0}, {"resize": "squash"}, {"interpolation": "magic"}, {"crop_fraction": 0.0}],
+    [
+        {"height": 0},
+        {"channels": 0},
+        {"resize": "squash"},
+        {"interpolation": "magic"},
+        {"crop_fraction": 0.0},
+    ],
 )
 def test_an_image_spec_refuses_nonsense(arguments):
     with pytest.raises(ValueError, match="Received"):

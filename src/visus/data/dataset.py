@@ -144,7 +144,10 @@ class Dataset(Sequence[Sample]):
                 stat = sample.image.stat() if sample.image.exists() else None
                 content: Any = None if stat is None else (stat.st_size, stat.st_mtime_ns)
             else:
-                content = (sample.image.shape, hashlib.sha256(np.ascontiguousarray(sample.image)).hexdigest())
+                content = (
+                    sample.image.shape,
+                    hashlib.sha256(np.ascontiguousarray(sample.image).data).hexdigest(),
+                )
             digest.update(repr((sample.source, sample.split, sample.group, label, content)).encode())
         return digest.hexdigest()
 

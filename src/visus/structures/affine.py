@@ -67,14 +67,18 @@ class Affine:
         """
         linear = self.matrix[:, :2]
         if abs(np.linalg.det(linear)) < 1e-12:
-            raise ValueError(f"This Affine cannot be inverted: its matrix {self.matrix.tolist()} is singular.")
+            raise ValueError(
+                f"This Affine cannot be inverted: its matrix {self.matrix.tolist()} is singular."
+            )
         undo = np.linalg.inv(linear)
         return Affine(np.hstack([undo, -undo @ self.matrix[:, 2:]]))
 
     def __matmul__(self, other: Affine) -> Affine:
         """`(a @ b).apply(p) == a.apply(b.apply(p))`."""
         linear = self.matrix[:, :2]
-        return Affine(np.hstack([linear @ other.matrix[:, :2], linear @ other.matrix[:, 2:] + self.matrix[:, 2:]]))
+        return Affine(
+            np.hstack([linear @ other.matrix[:, :2], linear @ other.matrix[:, 2:] + self.matrix[:, 2:]])
+        )
 
     def apply(self, points: Any) -> NDArray[np.float64]:
         """Maps points.

@@ -31,7 +31,9 @@ class Classification:
 
     def __post_init__(self) -> None:
         if self.label is None and self.labels is None and self.scores is None:
-            raise ValueError("Classification needs a label, a vector of labels or scores. Received none of them.")
+            raise ValueError(
+                "Classification needs a label, a vector of labels or scores. Received none of them."
+            )
         if self.label is not None and self.label < 0:
             raise ValueError(f"A class label lies in 0..K-1. Received {self.label}.")
         if self.labels is not None:

@@ -35,7 +35,9 @@ class ImageSpec:
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
-            raise ValueError(f"ImageSpec needs a size of at least 1 x 1. Received {self.height} x {self.width}.")
+            raise ValueError(
+                f"ImageSpec needs a size of at least 1 x 1. Received {self.height} x {self.width}."
+            )
         if self.channels < 1:
             raise ValueError(f"ImageSpec needs at least 1 channel. Received {self.channels}.")
         if self.resize not in get_args(Resize):

@@ -27,14 +27,15 @@ _COUNT = re.compile(r"_\d+(?=[/_]|$)")
 
 
 def variables(model: keras.Model) -> list[Any]:
-    """Every variable that the next training step depends on, in a fixed order, each once."""
+    """Every variable that the next epoch depends on, in a fixed order, each once.
+
+    Weights, random states of dropout layers, and all of the optimiser; metrics are left out, for an epoch starts by
+    resetting them.
+    """
     optimizer = getattr(model, "optimizer", None)
-    found = [
-        *model.variables,
-        *model.metrics_variables,
-        *(optimizer.variables if optimizer is not None else []),
-    ]
-    return list({id(v): v for v in found}.values())
+    metrics = {id(v) for v in model.metrics_variables}
+    found = [*model.variables, *(optimizer.variables if optimizer is not None else [])]
+    return list({id(v): v for v in found if id(v) not in metrics}.values())
 
 
 def named(found: Iterable[Any]) -> list[tuple[str, Any]]:
@@ -123,7 +124,7 @@ def latest(
     return None
 
 
-class Checkpoint(keras.callbacks.Callback):
+class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]
     """Writes the state at the end of each epoch, and keeps the newest two.
 
     Must stand last in the list of callbacks, so that what the others remember is up to date.

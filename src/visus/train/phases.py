@@ -27,6 +27,7 @@ from visus.data.augment.mix import CutMix, MixUp
 from visus.data.balance import class_weights
 from visus.data.pipeline import Pipeline
 from visus.data.store import PictureStore
+from visus.evaluate import fit_temperature
 from visus.structures import ImageSpec, InputError
 from visus.train.callbacks import (
     CSVLog,
@@ -41,8 +42,11 @@ from visus.train.callbacks.progress import duration as _duration
 from visus.train.checkpoint import Checkpoint, KeepBest, capture, latest, restore
 from visus.train.determinism import repeatable
 from visus.train.features import FeatureStream, cached_features, compile_trunk, head_model, weights_hash
+from visus.train.freeze import freeze_for_tuning
+from visus.train.groups import exempt_from_decay
 from visus.train.judge import judge
 from visus.train.run import Run
+from visus.train.schedules import as_keras, warm_up_cosine
 from visus.train.settings import Settings
 
 Stream = Pipeline | FeatureStream
@@ -116,17 +120,18 @@ class Training:
         doubt = repeatable(self.settings.seed)
         if doubt:
             self.say(doubt)
-        self.model = self._create()
+        self.model: Any = self._create()
         self._read_pictures()
         if self._pretrained():
             trunk = compile_trunk(self.model)
-            self._unfreeze()
+            freeze_for_tuning(self.model, self.settings.unfreeze)
             plan = self._plan(trunk)
             if self.checkpoint is None or self.checkpoint[1]["phase"] == "head":
                 self._head(trunk, plan)
             self._end_to_end("tune", plan)
         else:
             self._end_to_end("scratch", self._plan(None))
+        self._calibrate()
         self._save_model()
         judge(self.run, self.model, self.dataset, self.settings, self.say)
         shutil.rmtree(self.run.folder / "cache", ignore_errors=True)
@@ -199,14 +204,14 @@ class Training:
             self.sets[name], self.pictures[name] = store.dataset, store
 
     def _pipeline(
-        self, split: str, *, augmented: bool, shuffle: bool, batch_size: int, **more: Any
+        self, split: str, *, policy: str | None, shuffle: bool, batch_size: int, **more: Any
     ) -> Pipeline:
         settings = self.settings
         return Pipeline(
             self.sets[split],
             self.model.image_spec,
             batch_size=batch_size,
-            policy=self._policy() if augmented else None,
+            policy=None if policy is None else self._policy(policy),
             shuffle=shuffle,
             seed=settings.seed,
             pictures=self.pictures[split],
@@ -214,12 +219,10 @@ class Training:
             **more,
         )
 
-    def _policy(self) -> Policy:
+    def _policy(self, name: str) -> Policy:
         """The augmentation, guarded by the domain and by what the class names say about left, right, up and down."""
         settings = self.settings
-        return augmentation_policy(
-            settings.policy, domain=settings.domain, class_names=self.dataset.class_names
-        )
+        return augmentation_policy(name, domain=settings.domain, class_names=self.dataset.class_names)
 
     def _class_weights(self) -> np.ndarray | None:
         if self.settings.class_weights is None:
@@ -295,7 +298,9 @@ class Training:
         model.optimizer.build(model.trainable_variables)
         before = capture(model)
         batch = next(
-            self._pipeline("train", augmented=True, shuffle=True, batch_size=self.settings.batch_size).epoch()
+            self._pipeline(
+                "train", policy=self.settings.policy, shuffle=True, batch_size=self.settings.batch_size
+            ).epoch()
         )
         model.train_on_batch(*batch)
         begin = time.perf_counter()
@@ -316,7 +321,7 @@ class Training:
             "trunk": weights_hash(model.trunk),
             "spec": model.image_spec.to_dict(),
             "runtime": trunk.kind,
-            "policy": self._policy().to_dict(),
+            "policy": self._policy(settings.head_policy).to_dict(),
             "seed": settings.seed,
         }
         streams = {}
@@ -324,7 +329,10 @@ class Training:
             learns = split == "train"
             variants = plan["variants"] if learns else 1
             pipelines = [
-                self._pipeline(split, augmented=v > 0, shuffle=False, batch_size=32) for v in range(variants)
+                self._pipeline(
+                    split, policy=settings.head_policy if v else None, shuffle=False, batch_size=32
+                )
+                for v in range(variants)
             ]
             with Progress.bar(f"trunk on {split} ({variants} views)", variants * len(chosen)) as advance:
                 features = cached_features(
@@ -355,16 +363,6 @@ class Training:
         )
         self.say(f"The head is trained after {_duration(time.monotonic() - begin)}.")
 
-    def _unfreeze(self) -> None:
-        """Lets the upper stages of the trunk learn; its normalisation statistics stay those of the pretraining."""
-        trunk, wanted = self.model.trunk, self.settings.unfreeze
-        stages = trunk.stages if wanted == "all" else trunk.stages[len(trunk.stages) - int(wanted) :]
-        learning = {name for stage in stages for name in stage}
-        for layer in trunk.layers:
-            layer.trainable = layer.name in learning and not isinstance(
-                layer, keras.layers.BatchNormalization
-            )
-
     def _end_to_end(self, name: str, plan: dict[str, Any]) -> None:
         settings = self.settings
         if plan["epochs"] == 0:
@@ -372,17 +370,13 @@ class Training:
         mix = {None: None, "mixup": MixUp(0.2), "cutmix": CutMix(1.0)}[settings.mix]
         train = self._pipeline(
             "train",
-            augmented=True,
+            policy=settings.policy,
             shuffle=True,
             batch_size=settings.batch_size,
             mix=mix,
             class_weights=self._class_weights(),
         )
-        val = (
-            self._pipeline("val", augmented=False, shuffle=False, batch_size=32)
-            if "val" in self.sets
-            else None
-        )
+        val = self._pipeline("val", policy=None, shuffle=False, batch_size=32) if "val" in self.sets else None
         rate = settings.learning_rate or (TUNE_RATE if name == "tune" else SCRATCH_RATE)
         self._fit(Phase(name, self.model, train, val, plan["epochs"], plan["steps"], rate))
 
@@ -395,11 +389,8 @@ class Training:
         own: list[Any] = [best, CSVLog(self.run.metrics_file, phase=phase.name)]
         if settings.patience and val is not None:
             own.append(EarlyStopping("val_loss", patience=settings.patience, restore_best=False))
-        own += [
-            TensorBoard(self.run.folder / "tensorboard", phase=phase.name),
-            Progress(phase.name, phase.epochs),
-            StopOnNaN(),
-        ]
+        board = TensorBoard(self.run.folder / "tensorboard", phase=phase.name)
+        own += [board, Progress(phase.name, phase.epochs), StopOnNaN()]
         first, number = 0, 1
         if self.checkpoint is not None:
             state, record = self.checkpoint
@@ -415,16 +406,20 @@ class Training:
             writer.write(0)
         if first < phase.epochs:
             average = [EvaluateAverage()] if settings.ema else []
-            model.fit(
-                self._feed(train, first * phase.steps),
-                steps_per_epoch=phase.steps,
-                validation_data=None if val is None else self._feed(val, 0),
-                validation_steps=None if val is None else val.steps,
-                initial_epoch=first,
-                epochs=phase.epochs,
-                callbacks=[*self.callbacks, *average, *own, writer],
-                verbose=0,
-            )
+            try:
+                model.fit(
+                    self._feed(train, first * phase.steps),
+                    steps_per_epoch=phase.steps,
+                    validation_data=None if val is None else self._feed(val, 0),
+                    validation_steps=None if val is None else val.steps,
+                    initial_epoch=first,
+                    epochs=phase.epochs,
+                    callbacks=[*self.callbacks, *average, *own, writer],
+                    shuffle=False,  # the stream is shuffled already
+                    verbose=0,
+                )
+            finally:
+                board.on_train_end()  # closes its files, also after Ctrl-C
         best.restore_best(model)
         self.checkpoint = None
 
@@ -436,20 +431,14 @@ class Training:
     def _optimizer(self, phase: Phase) -> keras.optimizers.Optimizer:
         settings = self.settings
         total = phase.epochs * phase.steps
-        warmup = min(total // 10, 500)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.0 if warmup else phase.learning_rate,
-            max(1, total - warmup),
-            warmup_target=phase.learning_rate if warmup else None,
-            warmup_steps=warmup,
-        )
+        schedule = as_keras(warm_up_cosine(phase.learning_rate, total), total)
         optimizer = keras.optimizers.AdamW(
             schedule,
             weight_decay=settings.weight_decay,
             use_ema=bool(settings.ema),
             ema_momentum=settings.ema or 0.99,
         )
-        optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+        exempt_from_decay(optimizer, phase.model)
         return optimizer
 
     def _losses(self, model: keras.Model) -> dict[str, Any]:
@@ -467,6 +456,23 @@ class Training:
             )
             metric = keras.metrics.CategoricalAccuracy("accuracy")
         return {"loss": loss, "metrics": [metric]}
+
+    def _calibrate(self) -> None:
+        """Makes the probabilities mean what they say: divides the logits by the temperature that fits val best.
+
+        It moves no answer, only how sure the model is of it, and it is part of the last layer's weights, so that
+        every export has it (Guo et al., 2017).
+        """
+        if "val" not in self.sets or self.dataset.task == "multi":
+            return
+        pipeline = self._pipeline("val", policy=None, shuffle=False, batch_size=32)
+        logits = np.concatenate(
+            [self.model.predict_on_batch(batch[0])["logits"] for batch in pipeline.epoch()]
+        )
+        temperature = fit_temperature(logits, self.sets["val"].labels())
+        layer = self.model.get_layer("logits")
+        layer.set_weights([weight / temperature for weight in layer.get_weights()])
+        self.run.save(temperature=round(temperature, 4))
 
     def _save_model(self) -> None:
         partial = self.run.folder / "model.part.keras"

@@ -31,7 +31,8 @@ class Settings:
         weight_decay: Decoupled (AdamW); biases and normalisation are exempt.
         label_smoothing: Share of the target spread over all classes, in [0, 1).
         dropout: Rate in front of the last layer, or None for the model's own.
-        policy: Augmentation preset: none, light, standard, strong.
+        policy: Augmentation preset while the whole net learns: none, light, standard, strong.
+        head_policy: Augmentation preset of the views in the feature cache.
         domain: What is shown, so that no augmentation changes a label: generic, text, medical, ...
         mix: None, `mixup` or `cutmix`.
         soft: Train on the annotators' probabilities where the data set has them.
@@ -61,6 +62,7 @@ class Settings:
     label_smoothing: float = 0.1
     dropout: float | None = None
     policy: str = "standard"
+    head_policy: str = "light"
     domain: Domain = "generic"
     mix: str | None = None
     soft: bool = False

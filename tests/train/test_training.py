@@ -1,0 +1,190 @@
+"""The main job end to end, on pictures that are made here: a run folder, resumed runs, honest errors."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from visus import models
+from visus.data import Dataset
+from visus.image.io import write
+from visus.structures import Classification, InputError, Sample
+from visus.train import Run, resume, train
+from visus.train.features import weights_hash
+
+NAMES = ("stripes", "checks")
+
+
+def picture(label, rng, height=28, width=28):
+    """Horizontal stripes or a checkerboard, with noise and a random brightness."""
+    rows, columns = np.mgrid[:height, :width] // 4 % 2
+    pattern = rows if label == 0 else rows ^ columns
+    values = pattern * rng.integers(60, 140) + rng.integers(20, 60) + rng.normal(0, 8, (height, width))
+    return np.clip(values, 0, 255).astype(np.uint8)
+
+
+def make(n=48, splits=("train", "train", "val", "test")):
+    rng = np.random.default_rng(0)
+    return Dataset(
+        tuple(
+            Sample(
+                picture(i % 2, rng),
+                Classification(label=i % 2),
+                f"made#{i}",
+                split=splits[(i // 2) % len(splits)],
+            )
+            for i in range(n)
+        ),
+        NAMES,
+        "patterns",
+    )
+
+
+def folder_of_pictures(root, n=40):
+    rng = np.random.default_rng(1)
+    for i in range(n):
+        path = root / NAMES[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, picture(i % 2, rng, 30, 34))
+    return root
+
+
+LENET = {"model": "classify/lenet-5-modern", "batch_size": 8, "policy": "none", "learning_rate": 2e-3}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of a small net that learns from nothing."""
+    return train(make(96), out=tmp_path_factory.mktemp("run") / "a", epochs=12, **LENET)
+
+
+def test_a_net_from_scratch_learns_and_the_run_folder_is_complete(finished):
+    assert finished.record["status"] == "done"
+    assert finished.record["results"]["accuracy"]["value"] > 0.9
+    assert finished.record["judged"]["split"] == "test"
+    for name in (
+        "model.keras",
+        "metrics.csv",
+        "report.html",
+        "predictions.csv",
+        "evaluation.json",
+        "split.csv",
+    ):
+        assert (finished.folder / name).stat().st_size > 0
+    assert list((finished.folder / "tensorboard").rglob("events.out.tfevents.*"))
+    assert len((finished.folder / "metrics.csv").read_text().splitlines()) == 13
+    record = json.loads((finished.folder / "run.json").read_text())
+    assert record["data"]["splits"]["train"] == {"stripes": 24, "checks": 24}
+    assert record["arguments"]["seed"] == 0
+
+
+def test_the_model_carries_names_and_size_and_equals_the_recorded_weights(finished):
+    model = models.load(finished.model_file)
+    assert model.class_names == NAMES
+    assert model.image_spec.size == (28, 28)
+    assert weights_hash(model) == finished.record["weights_sha256"]
+
+
+def test_a_finished_run_is_not_trained_again(finished):
+    said = []
+    assert resume(finished.folder, data=make(96), say=said.append).record["weights_sha256"]
+    assert "nothing to resume" in said[-1]
+
+
+def test_changed_data_cannot_be_resumed(finished, tmp_path):
+    other = make(96)
+    other = Dataset((other[0].replace(image=other[0].image + 1), *other[1:]), NAMES, "patterns")
+    with pytest.raises(InputError, match="have changed"):
+        resume(finished.folder, data=other)
+
+
+class StopAfter(keras.callbacks.Callback):
+    """Breaks training off in the middle of an epoch, as Ctrl-C would."""
+
+    def __init__(self, epoch, batch):
+        super().__init__()
+        self.stop, self.epoch = (epoch, batch), 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == self.stop:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("stop", [(0, 2), (3, 1)])
+def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, stop):
+    arguments = {**LENET, "epochs": 5, "ema": 0.9, "patience": 20, "policy": "light"}
+    whole = train(make(), out=tmp_path / "whole", **arguments)
+    with pytest.raises(KeyboardInterrupt):
+        train(make(), out=tmp_path / "cut", callbacks=[StopAfter(*stop)], **arguments)
+    again = resume(tmp_path / "cut", data=make())
+    assert again.record["weights_sha256"] == whole.record["weights_sha256"]
+    assert again.metrics_file.read_text() == whole.metrics_file.read_text()
+
+
+@pytest.mark.slow
+def test_a_killed_process_resumes_to_the_same_bits_through_both_phases(tmp_path):
+    data = folder_of_pictures(tmp_path / "pictures")
+    command = [sys.executable, "-m", "visus", "train"]
+    options = ["--size", "32", "--epochs", "2", "--batch", "8", "--set", "head_epochs=3", "--set", "ema=0.9"]
+
+    def start(*arguments):
+        return subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    assert start(str(data), "--out", str(tmp_path / "whole"), *options).wait(300) == 0
+    process = start(str(data), "--out", str(tmp_path / "killed"), *options)
+    checkpoints = tmp_path / "killed" / "checkpoints"
+    while process.poll() is None and not list(checkpoints.glob("best-tune.npz")):
+        pass
+    process.kill()
+    process.wait()
+    assert Run.open(tmp_path / "killed").record["status"] == "started"
+    assert start("--resume", str(tmp_path / "killed")).wait(300) == 0
+    hashes = {Run.open(tmp_path / name).record["weights_sha256"] for name in ("whole", "killed")}
+    assert len(hashes) == 1
+
+
+@pytest.mark.slow
+def test_a_folder_without_splits_trains_with_the_pretrained_trunk_and_reports_a_broken_file(tmp_path):
+    data = folder_of_pictures(tmp_path / "pictures", 60)
+    (data / "stripes" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    said = []
+    run = train(data, out=tmp_path / "run", size=(32, 40), epochs=1, head_epochs=20, say=said.append)
+    assert any("broken.png" in text for text in [*said, *run.record["judged"]["unreadable"]])
+    assert set(run.record["data"]["splits"]) == {"train", "val", "test"}
+    assert run.record["results"]["accuracy"]["value"] > 0.7
+    phases = {line.split(",")[0] for line in run.metrics_file.read_text().splitlines()[1:]}
+    assert phases == {"head", "tune"}
+
+
+def test_many_labels_for_one_picture_train_with_sigmoids(tmp_path):
+    rng = np.random.default_rng(2)
+    samples = []
+    for i in range(40):
+        a, b = i % 2, i // 2 % 2
+        image = np.full((28, 28), 40, np.uint8)
+        image[:14] += np.uint8(120 * a)
+        image[14:] += np.uint8(120 * b)
+        image = image + rng.integers(0, 20, image.shape).astype(np.uint8)
+        split = ("train", "train", "train", "test")[i // 4 % 4]
+        samples.append(Sample(image, Classification(labels=np.array([a, b])), f"made#{i}", split=split))
+    dataset = Dataset(tuple(samples), ("top", "bottom"), "lights")
+    run = train(dataset, out=tmp_path / "run", epochs=25, **{**LENET, "val": 0.0})
+    assert run.record["results"]["mAP"]["value"] > 0.9
+
+
+def test_a_data_set_without_train_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no split named train"):
+        train(make(splits=("val",)), out=tmp_path / "run", **LENET)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_existing_folder_is_never_trained_into(tmp_path):
+    (tmp_path / "mine.txt").write_text("x")
+    with pytest.raises(InputError, match="not empty"):
+        train(make(), out=tmp_path, **LENET)
