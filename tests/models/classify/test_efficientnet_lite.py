@@ -53,7 +53,8 @@ def test_top1_and_top5_on_real_pictures(model, data_folder):
     from visus.image.io import read
     from visus.image.prepare import prepare
 
-    rows = list(csv.DictReader((data_folder / "images.csv").open(encoding="utf-8", newline="")))[::3]
+    with (data_folder / "images.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))[::3]
     batch = np.stack([prepare(read(data_folder / "images" / r["file"]), model.image_spec)[0] for r in rows])
     logits = model.predict(batch.astype("f4"), batch_size=32, verbose=0)["logits"]
     best = np.argsort(-logits, axis=1)[:, :5]

@@ -115,7 +115,7 @@ CARDS: dict[str, dict[str, Any]] = {
     },
     "pneumonia": {
         "image_spec": {"height": 1024, "width": 1024},
-        "minimum": (47, 47),
+        "minimum": (53, 53),
         "num_classes": 2,
         "parameters": 15_838_658,
         "multiply_adds": 609_496_160,
