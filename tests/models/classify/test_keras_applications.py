@@ -107,6 +107,13 @@ def test_resnet_50_with_the_convolutions_below_its_last_stage_frozen():
     assert sum(int(np.prod(v.shape)) for v in model.non_trainable_weights) == 8_581_120
 
 
+def test_xception_trained_from_its_seventh_unit():
+    base = trunk("xception", image_size=71, weights="none")
+    names = [layer.name for layer in base.layers]
+    upper = base.layers[names.index("block7_sepconv1_act") :]
+    assert sum(int(np.prod(v.shape)) for layer in upper for v in layer.trainable_weights) == 16_472_240
+
+
 def test_the_preprocessing_of_each_mode():
     x = keras.Input((1, 2, 3))
     pixel = np.broadcast_to(np.array([255.0, 128.0, 0.0], "f4"), (1, 1, 2, 3))
