@@ -35,9 +35,9 @@ bench: $(VENV)/.ready  ## measured beside the peers; prints its tables
 docs: $(VENV)/.ready  ## the generated catalogue in docs/
 	$(BIN)/python docs/generate.py
 
-backends: $(BACKENDS)/.ready  ## the backend-marked tests under JAX and Torch
-	KERAS_BACKEND=jax $(BACKENDS)/bin/python -m pytest -m backend
-	KERAS_BACKEND=torch $(BACKENDS)/bin/python -m pytest -m backend
+backends: $(BACKENDS)/.ready  ## the tests marked `backend`, under JAX and Torch, without TensorFlow
+	KERAS_BACKEND=jax $(BACKENDS)/bin/python -m pytest -q -m backend $$(grep -rl mark.backend tests)
+	KERAS_BACKEND=torch $(BACKENDS)/bin/python -m pytest -q -m backend $$(grep -rl mark.backend tests)
 
 $(VENV)/.ready: requirements-dev.txt pyproject.toml
 	rm -rf $(VENV)

@@ -61,6 +61,7 @@ def finished(tmp_path_factory):
     return train(make(96), out=tmp_path_factory.mktemp("run") / "a", epochs=12, **LENET)
 
 
+@pytest.mark.backend
 def test_a_net_from_scratch_learns_and_the_run_folder_is_complete(finished):
     assert finished.record["status"] == "done"
     assert finished.record["results"]["accuracy"]["value"] > 0.9
@@ -150,6 +151,7 @@ def test_a_killed_process_resumes_to_the_same_bits_through_both_phases(tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.backend
 def test_a_folder_without_splits_trains_with_the_pretrained_trunk_and_reports_a_broken_file(tmp_path):
     data = folder_of_pictures(tmp_path / "pictures", 60)
     (data / "stripes" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")

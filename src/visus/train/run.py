@@ -86,6 +86,11 @@ class Run:
         write_atomically(self.folder / "run.json", json.dumps(self.record, indent=2, default=str))
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of class 0, 1, ..., K-1."""
+        return tuple(self.record["data"]["class_names"])
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of the checkpoints."""
         return self.folder / "checkpoints"

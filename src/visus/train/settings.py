@@ -25,7 +25,7 @@ class Settings:
         minutes: Budget for everything, or None.
         batch_size: Pictures in a batch while the trunk learns.
         head_batch_size: Rows in a batch while only the head learns.
-        learning_rate: Peak rate while the trunk learns; None: 5e-4 pretrained, 1e-3 from scratch.
+        learning_rate: Peak rate while the trunk learns; None: 3e-4 pretrained, 1e-3 from scratch.
         head_learning_rate: Peak rate while only the head learns.
         unfreeze: Stages of the trunk that learn in the second phase, counted from the top, or `all`.
         weight_decay: Decoupled (AdamW); biases and normalisation are exempt.
@@ -39,7 +39,8 @@ class Settings:
         class_weights: None, or `balanced`: rare classes weigh more.
         ema: Momentum of the moving average of the weights, which is what is validated and kept; 0 is off.
         patience: Epochs without a better validation loss before a phase stops; 0 never stops early.
-        val: Share of the training pictures set aside for validation where the data brings no `val` split.
+        val: Share set aside for validation where the data brings no `val` split: of the training pictures, or of
+            all where it brings no split at all.
         test: Share of all pictures set aside for the final judgement where the data brings no split at all.
         precision: `auto` (bfloat16 on a GPU, float32 on a CPU), `float32` or `mixed_bfloat16`.
         tta: Views that the final judgement averages over: None, `flip`, ...
