@@ -73,9 +73,9 @@ def one_picture(net: str, folder: Path, rounds: int) -> None:
         if kind == "litert":
             predictor = Predictor(file)
             calls["Predictor (auto)"] = lambda predictor=predictor: next(predictor(picture))
-    function = tf.function(lambda image: model(image, training=False))
-    calls["tf.function"] = lambda: function(batch)["logits"].numpy()
-    calls["keras predict()"] = lambda: model.predict(batch, verbose=0)
+    function = tf.function(lambda image: model(image, training=False)["logits"])
+    calls["tf.function"] = lambda function=function: function(batch).numpy()
+    calls["keras predict()"] = lambda model=model: model.predict(batch, verbose=0)
     times = compare(calls, rounds)
     bare = times[f"{predictor.runtimes[0].kind}: bare"]
     print(f"\n  {'':26} {'median ms':>9} {'/ bare':>7}")
@@ -154,7 +154,8 @@ def files(net: str, folder: Path, count: int = 200) -> None:
 
 
 MEASURED = """
-import json, resource, sys
+import json, sys
+from pathlib import Path
 from visus.cli.main import main
 try:
     main()
@@ -162,7 +163,9 @@ except SystemExit as done:
     code = done.code or 0
 else:
     code = 0
-print(json.dumps([code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+# Not ru_maxrss: a child begins with its parent's.
+status = Path("/proc/self/status").read_text().splitlines()
+print(json.dumps([code, next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))]))
 """
 
 
@@ -188,10 +191,14 @@ def memory(folder: Path) -> None:
             words = [str(folder / name) if word == "FOLDER" else word for word in arguments]
             listed = "\n".join(map(str, sorted((folder / name).iterdir()))) if stdin else ""
             begin = time.perf_counter()
+            program = [sys.executable, "-c", MEASURED, "predict", str(folder / "small.keras"), *words]
             done = subprocess.run(
-                [sys.executable, "-c", MEASURED, "predict", str(folder / "small.keras"), *words, "--out", str(folder / "rows")],
-                input=listed, capture_output=True, text=True, check=True,
-            )  # fmt: skip
+                [*program, "--out", str(folder / "rows")],
+                input=listed,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
             code, peak = json.loads(done.stdout.splitlines()[-1])
             assert code == 0
             seconds = time.perf_counter() - begin

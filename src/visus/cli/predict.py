@@ -53,7 +53,7 @@ def predict(
         Path | None,
         typer.Option(help="Also write each picture with its best classes below it here.", metavar="DIR"),
     ] = None,
-    runtime: Annotated[str, typer.Option(help="auto, litert, openvino, onnxruntime or keras.")] = "auto",
+    runtime: Annotated[str, typer.Option(help="auto, litert, onnxruntime, openvino or keras.")] = "auto",
     batch: Annotated[int | None, typer.Option(help="Pictures computed in one call.", min=1)] = None,
 ) -> None:
     """Say what is on pictures.
