@@ -64,7 +64,7 @@ def test_counts_and_strides_of_the_built_net(name):
     assert list(shapes) == [2, 4, 8, 16, 32]
     assert shapes[32][-1] == features
     for stride, shape in shapes.items():
-        assert abs(shape[1] - size / stride) <= 2.5  # unpadded stems lose a pixel or two
+        assert abs(shape[1] - size / stride) < 4  # unpadded stems lose a few pixels
     keras.backend.clear_session()
 
 
