@@ -20,9 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
 
-from visus.data.augment.test_time import view_images, views
 from visus.data.store import decode
 from visus.image.prepare import prepare
 from visus.runtime.compiled import Runtime, compile, usable_cores
@@ -135,6 +133,8 @@ class Predictor:
                 )
         self.tta = None if tta == "none" else tta
         if self.tta is not None:
+            from visus.data.augment.test_time import views
+
             views(self.tta, self.image_spec.size, self.image_spec)  # refuses an unknown name at once
         self.temperature = float(temperature)
         self.threads = threads or usable_cores()
@@ -210,6 +210,8 @@ class Predictor:
                     image = prepare(decode(sample, spec.channels, _enough(spec)), spec)[0]
                     made[spec] = image[None] if self.tta is None else np.stack([image, image[:, ::-1]])
                 else:
+                    from visus.data.augment.test_time import view_images
+
                     made[spec] = view_images(decode(sample, spec.channels), self.tta, spec)
             return _Prepared(source, [made[spec] for spec in self._specs])
         except InputError as error:
@@ -234,8 +236,7 @@ class Predictor:
         total = np.zeros((len(prepared), len(self.class_names)))
         for member, run in enumerate(self.runtimes):
             batch = np.concatenate([each.views[member] for each in prepared]).astype(np.float32)
-            logits = run(batch)["logits"].astype(np.float64) / self.temperature
-            scores: Any = expit(logits) if self.multi_label else softmax(logits, axis=1)
+            scores = probabilities(run(batch)["logits"] / self.temperature, self.multi_label)
             total += scores.reshape(len(prepared), -1, scores.shape[1]).mean(axis=1)
         return (total / len(self.runtimes)).astype(np.float32)
 
@@ -250,6 +251,20 @@ def predict(
         ...     print(prediction.source, prediction.result)
     """
     return Predictor(model, **options)(pictures)
+
+
+def probabilities(logits: NDArray[np.floating], multi_label: bool = False) -> Any:
+    """float64 `(B, K)` probabilities of logits: a softmax over the classes, or a sigmoid for each.
+
+    Example:
+        >>> probabilities(np.array([[0.0, 0.0]])).tolist()
+        [[0.5, 0.5]]
+    """
+    logits = logits.astype(np.float64)
+    if multi_label:
+        return np.exp(-np.logaddexp(0.0, -logits))
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
 
 from visus.data.store import decode
 from visus.draw.heatmap import overlay as lay_over
 from visus.explain.place import to_picture
 from visus.image.prepare import prepare
+from visus.predict import probabilities
 from visus.structures import InputError, Sample
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ def occlusion(
     batch = prepared.reshape(1, *spec.shape).astype(np.float32)
 
     def score(pictures: NDArray[np.float32]) -> Any:
-        logits = runtime(pictures)["logits"].astype(np.float64)
-        return expit(logits) if runtime.multi_label else softmax(logits, axis=1)
+        return probabilities(runtime(pictures)["logits"], runtime.multi_label)
 
     whole = score(batch)[0]
     chosen = int(np.argmax(whole)) if class_index is None else class_index
