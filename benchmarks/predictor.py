@@ -114,7 +114,7 @@ def compare(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, np
     return times
 
 
-def files(net: str, folder: Path, count: int = 200) -> None:
+def files(net: str, folder: Path, count: int = 100) -> None:
     """A folder of photographs: decoding alone, computing alone, and both at once."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -146,7 +146,7 @@ def files(net: str, folder: Path, count: int = 200) -> None:
         assert all(prediction.error is None for prediction in predictor(paths))
 
     print(f"\n{count} JPEG files of 600 x 800 with {net}, {predictor.threads} cores\n")
-    times = compare({"decode": decode, "compute": compute, "Predictor": both}, 5)
+    times = compare({"decode": decode, "compute": compute, "Predictor": both}, 4)
     for name, row in times.items():
         print(f"  {name:10} {count / np.median(row):7.1f} pictures per second")
     alone = times["decode"] + times["compute"]
