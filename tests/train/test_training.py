@@ -135,7 +135,7 @@ def test_a_killed_process_resumes_to_the_same_bits_through_both_phases(tmp_path)
     options = ["--size", "32", "--epochs", "2", "--batch", "8", "--set", "head_epochs=3", "--set", "ema=0.9"]
 
     def start(*arguments):
-        return subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        return subprocess.Popen([*command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     assert start(str(data), "--out", str(tmp_path / "whole"), *options).wait(300) == 0
     process = start(str(data), "--out", str(tmp_path / "killed"), *options)
