@@ -50,7 +50,9 @@ $(VENV)/.ready: requirements-dev.txt pyproject.toml
 $(BACKENDS)/.ready: requirements-dev.txt requirements-backends.txt pyproject.toml
 	rm -rf $(BACKENDS)
 	$(PYTHON) -m venv $(BACKENDS)
-	$(BACKENDS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-backends.txt --no-deps --editable .
+	$(BACKENDS)/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	VIRTUAL_ENV=$(CURDIR)/$(BACKENDS) $(BACKENDS)/bin/uv pip install --quiet -r requirements-backends.txt
+	VIRTUAL_ENV=$(CURDIR)/$(BACKENDS) $(BACKENDS)/bin/uv pip install --quiet --no-deps --editable .
 	touch $@
 
 lock: $(VENV)/.ready  ## pin the newest versions that pyproject.toml admits
