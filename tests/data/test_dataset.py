@@ -43,6 +43,16 @@ def test_multi_label_targets():
     assert dataset.labels().tolist() == [-1]
 
 
+def test_two_classes_of_one_name_are_refused_before_anything_merges_them():
+    # Timm's and torchvision's lists of the 1,000 classes of ImageNet hold `crane` and `maillot` twice each.
+    with pytest.raises(InputError, match=r"Received twice: crane, maillot\."):
+        Dataset((), ("crane", "ox", "maillot", "crane", "maillot"))
+    assert Dataset((), ("crane (animal)", "crane (artifact)")).counts() == {
+        "crane (animal)": 0,
+        "crane (artifact)": 0,
+    }
+
+
 def test_an_unknown_split_names_the_known_ones():
     with pytest.raises(InputError, match="train, val"):
         make().split("test")

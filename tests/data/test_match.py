@@ -39,6 +39,11 @@ def test_equal_classes_change_nothing():
     assert match_classes(given, ("rose", "daisy")) is given
 
 
+def test_a_model_with_two_classes_of_one_name_is_refused():
+    with pytest.raises(InputError, match="twice: crane"):
+        match_classes(dataset(Classification(0), names=("crane",)), ["crane", "ox", "crane"])
+
+
 def test_unknown_classes_are_listed_with_what_may_be_meant():
     given = dataset(Classification(0), names=("Rose", "dandelions", "car"))
     with pytest.raises(InputError) as raised:

@@ -18,17 +18,6 @@ Scheme = Literal["balanced", "inverse", "effective"]
 Resampling = Literal["over", "under"]
 
 
-def class_counts(dataset: Dataset) -> NDArray[np.int64]:
-    """Samples per class, int64 `(K,)`; a multi-label picture counts for each of its labels."""
-    counts = np.zeros(dataset.num_classes, np.int64)
-    for sample in dataset:
-        if sample.target is not None and sample.target.labels is not None:
-            counts += sample.target.labels
-        elif sample.target is not None and sample.target.label is not None:
-            counts[sample.target.label] += 1
-    return counts
-
-
 def class_weights(
     counts: ArrayLike | Dataset, scheme: Scheme = "balanced", *, beta: float = 0.999
 ) -> NDArray[np.float64]:
@@ -226,15 +215,15 @@ def majority_baseline(counts: ArrayLike | Dataset) -> tuple[int, float]:
 
 def report(before: Dataset, after: Dataset) -> str:
     """Samples per class before and after, and the accuracy of the always-majority answer, as text."""
-    old, new = class_counts(before), class_counts(after)
-    width = max([len(name) for name in before.class_names], default=0)
-    lines = [f"{name:<{width}}  {a:>8,} -> {b:>8,}" for name, a, b in zip(before.class_names, old, new)]
-    majority = " -> ".join(f"{majority_baseline(n)[1]:.1%}" for n in (old, new))
+    old, new = before.counts(), after.counts()
+    width = max(map(len, old), default=0)
+    lines = [f"{name:<{width}}  {n:>8,} -> {new.get(name, 0):>8,}" for name, n in old.items()]
+    majority = " -> ".join(f"{majority_baseline(each)[1]:.1%}" for each in (before, after))
     return "\n".join([*lines, f"always the largest class: {majority}"])
 
 
 def _counts(counts: ArrayLike | Dataset) -> NDArray[np.int64]:
-    n = class_counts(counts) if isinstance(counts, Dataset) else np.asarray(counts)
+    n = np.asarray(list(counts.counts().values()) if isinstance(counts, Dataset) else counts)
     if n.ndim != 1 or not n.size or (n < 0).any() or not n.any():
         raise InputError(f"Samples per class are (K,), not negative and not all 0. Received {n!r}.")
     return n.astype(np.int64)

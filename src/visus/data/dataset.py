@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,10 +25,14 @@ class Dataset(Sequence[Sample]):
 
     Attributes:
         samples: The samples, in an order that depends on the source alone, never on the file system.
-        class_names: Name of class 0, 1, ..., K-1.
+        class_names: Name of class 0, 1, ..., K-1; no two are equal, because files, models and figures tell classes
+            apart by them.
         name: What a person calls it, such as `flowers5`.
         root: The folder that relative sources refer to, or None.
         notes: What reading skipped or found odd, as sentences with counts.
+
+    Raises:
+        InputError: Two classes have the same name.
     """
 
     samples: tuple[Sample, ...]
@@ -38,7 +43,7 @@ class Dataset(Sequence[Sample]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "samples", tuple(self.samples))
-        object.__setattr__(self, "class_names", tuple(self.class_names))
+        object.__setattr__(self, "class_names", distinct(self.class_names))
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -150,6 +155,20 @@ class Dataset(Sequence[Sample]):
                 )
             digest.update(repr((sample.source, sample.split, sample.group, label, content)).encode())
         return digest.hexdigest()
+
+
+def distinct(class_names: Sequence[str]) -> tuple[str, ...]:
+    """The class names as a tuple.
+
+    Raises:
+        InputError: Two are equal, as the two cranes in many lists of ImageNet's classes.
+    """
+    if twice := [name for name, n in Counter(class_names).items() if n > 1]:
+        raise InputError(
+            f"Every class has a name of its own. Received twice: {', '.join(twice[:10])}. Rename one of each, "
+            "such as crane (animal) and crane (artifact)."
+        )
+    return tuple(class_names)
 
 
 def _bytes(array: NDArray[Any] | None) -> bytes | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.data.dataset import Dataset
+from visus.data.dataset import Dataset, distinct
 from visus.structures import Classification, InputError
 
 
@@ -29,7 +29,7 @@ def match_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
         model have no name in the data set.
 
     Raises:
-        InputError: The data set has a class that the model does not know.
+        InputError: The data set has a class that the model does not know, or two of the model's have one name.
 
     Example:
         >>> from pathlib import Path
@@ -38,7 +38,7 @@ def match_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
         >>> match_classes(data, ["daisy", "rose"])[0].target.label
         1
     """
-    names = tuple(class_names)
+    names = distinct(class_names)
     if dataset.class_names == names:
         return dataset
     unknown = [name for name in dataset.class_names if name not in names]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from visus.data.dataset import distinct
 from visus.structures import InputError
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -17,7 +17,7 @@ def index_labels(
 ) -> tuple[list[int], tuple[str, ...]]:
     """Class index of every label, and the class names in the order of the indices.
 
-    Without `class_names` the distinct labels are the classes: sorted as numbers when all are whole numbers
+    Without `class_names` the different labels are the classes: sorted as numbers when all are whole numbers
     (so 10 comes after 9), else byte-wise. With `class_names` a label is one of the names, or, when none is,
     every label is a position 0..K-1 in them.
 
@@ -27,24 +27,22 @@ def index_labels(
         where: Position in `labels` -> the words that name the place in the file, for the error.
 
     Raises:
-        InputError: A label is not among `class_names`, is the name of two classes, or lies outside 0..K-1.
+        InputError: A label is not among `class_names`, or lies outside 0..K-1; or two of the names are equal.
     """
     if class_names is None:
-        distinct = set(labels)
-        if all(_INTEGER.fullmatch(label) for label in distinct):
-            ordered = sorted(distinct, key=lambda label: (int(label), label))
+        found = set(labels)
+        if all(_INTEGER.fullmatch(label) for label in found):
+            ordered = sorted(found, key=lambda label: (int(label), label))
         else:
-            ordered = sorted(distinct, key=lambda label: label.encode("utf-8", "surrogateescape"))
+            ordered = sorted(found, key=lambda label: label.encode("utf-8", "surrogateescape"))
         index = {label: i for i, label in enumerate(ordered)}
         return [index[label] for label in labels], tuple(ordered)
 
     class_names = check_names(class_names)
     index = {label: i for i, label in enumerate(class_names)}
-    twice = _repeated(class_names)
     if labels and not any(label in index for label in labels) and _INTEGER.fullmatch(labels[0]):
         index = {str(i): i for i in range(len(class_names))}
         labels = [str(int(label)) if _INTEGER.fullmatch(label) else label for label in labels]
-        twice = set()
     for position, label in enumerate(labels):
         if label not in index:
             raise InputError(
@@ -52,27 +50,21 @@ def index_labels(
                 f"class names ({shortened(class_names)}) nor, throughout, a position "
                 f"0..{len(class_names) - 1} in them. Correct the label or the class names."
             )
-        if label in twice:
-            raise InputError(f"{where(position)}: two classes are called {label!r}; give positions instead.")
     return [index[label] for label in labels], class_names
 
 
-def check_names(class_names: Sequence[str], *, distinct: bool = False) -> tuple[str, ...]:
+def check_names(class_names: Sequence[str]) -> tuple[str, ...]:
     """The class names as a tuple.
 
-    Two classes may have the same name, as ImageNet's two cranes do, unless they must be told apart by it.
-
     Raises:
-        InputError: There are none, one is empty, or (`distinct`) one occurs twice.
+        InputError: There are none, one is empty, or two are equal.
     """
     if isinstance(class_names, str):
         raise InputError(f"class_names is a sequence of names. Received the single text {class_names!r}.")
     names = tuple(str(name) for name in class_names)
     if not names or not all(names):
         raise InputError("class_names needs at least one name, and none of them empty.")
-    if distinct and (twice := sorted(_repeated(names))):
-        raise InputError(f"Every class needs a name of its own here. Received twice: {shortened(twice)}.")
-    return names
+    return distinct(names)
 
 
 def read_names(path: Path) -> tuple[str, ...]:
@@ -92,7 +84,3 @@ def shortened(items: Sequence[object], limit: int = 10) -> str:
     """The first few items, and how many more there are."""
     shown = ", ".join(str(item) for item in items[:limit])
     return shown if len(items) <= limit else f"{shown} ... ({len(items)} in all)"
-
-
-def _repeated(names: Sequence[str]) -> set[str]:
-    return {name for name, count in Counter(names).items() if count > 1}

@@ -96,7 +96,7 @@ def read(
     if class_names is None:
         names, index = tuple(map(printable, found)), {name: i for i, name in enumerate(found)}
     else:
-        names = check_names(class_names, distinct=True)
+        names = check_names(class_names)
         index = {name: names.index(printable(name)) for name in found if printable(name) in names}
         if unlisted := [printable(name) for name in found if name not in index]:
             raise InputError(
