@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from visus.image.hash import hamming
+
 HAMMING = 5
 """At most so many of the 64 bits differ between the dHashes of near-duplicates."""
 
@@ -34,27 +36,6 @@ SIDE = 16
 _DIMENSIONS = 8  # fewer give more candidates, more make the tree slow
 _MANY = 20_000_000  # candidate pairs; above, only the nearest neighbours of each picture are compared
 _NEIGHBOURS = 64
-
-
-def dhash(gray: NDArray[Any]) -> NDArray[np.uint64]:
-    """The 64-bit difference hash of gray pictures.
-
-    The picture is averaged to 9 columns by 8 rows, in whole gray levels; a bit is 1 where a pixel is brighter
-    than its left neighbour, row by row, the first in the highest bit.
-
-    Args:
-        gray: `(..., height, width)` gray values 0..255.
-
-    Returns:
-        uint64 `(...)`. Never turn it into a float: 64 bits do not fit.
-
-    Example:
-        >>> hex(dhash(np.tile(np.arange(9), (8, 1))))
-        '0xffffffffffffffff'
-    """
-    small = np.rint(area_average(gray, 8, 9))
-    bits = (small[..., 1:] > small[..., :-1]).reshape(*small.shape[:-2], 64)
-    return np.packbits(bits, axis=-1).view(">u8")[..., 0].astype(np.uint64)
 
 
 def thumbprint(gray: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -105,14 +86,14 @@ def _strips(values: NDArray[np.float32], count: int, axis: int) -> NDArray[np.fl
     return means
 
 
-def equal_groups(digests: Sequence[bytes]) -> list[tuple[int, ...]]:
+def equal_groups(digests: Sequence[str]) -> list[tuple[int, ...]]:
     """Positions of equal digests, two or more in a group, in order of first appearance.
 
     Example:
-        >>> equal_groups([b"a", b"b", b"a", b"c", b"b"])
+        >>> equal_groups(["a", "b", "a", "c", "b"])
         [(0, 2), (1, 4)]
     """
-    seen: dict[bytes, list[int]] = {}
+    seen: dict[str, list[int]] = {}
     for i, digest in enumerate(digests):
         seen.setdefault(digest, []).append(i)
     return [tuple(group) for group in seen.values() if len(group) > 1]
@@ -127,7 +108,7 @@ def near_pairs(
     into question (a camera that stands still), each picture is compared with its 64 nearest only.
 
     Args:
-        hashes: `(N,)` from `dhash`.
+        hashes: `(N,)` from `visus.image.dhash`.
         thumbs: `(N, 256)` from `thumbprint`.
         contrasts: `(N,)` from `thumbprint`.
 
@@ -156,7 +137,7 @@ def near_pairs(
     kept = [np.empty((0, 2), np.int64)]
     for block in np.array_split(candidates, len(candidates) // 50_000 + 1):
         a, b = worth[block[:, 0]], worth[block[:, 1]]
-        close = np.bitwise_count(hashes[a] ^ hashes[b]) <= HAMMING
+        close = hamming(hashes[a], hashes[b]) <= HAMMING
         a, b = a[close], b[close]
         alike = np.einsum("ij,ij->i", _unit(thumbs[a]), _unit(thumbs[b])) >= CORRELATION
         kept.append(np.sort(np.stack([a[alike], b[alike]], axis=1), axis=1))

@@ -6,7 +6,6 @@ aliasing: close to what a model sees, comparable between pictures of all sizes, 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.data.survey.duplicates import dhash, thumbprint
+from visus.data.survey.duplicates import thumbprint
 from visus.image import header
 from visus.image.color import converted, rgb_to_gray
+from visus.image.hash import dhash, digest
 from visus.image.io import ImageError, probe, read
 from visus.image.resize import resize
 from visus.structures import Sample
@@ -51,8 +51,8 @@ class Picture:
         whole: Whether the structure of the file is as it should be; asked of JPEG only, whose decoders fill in
             what is missing without a word.
         colour: Whether any pixel is not gray.
-        digest: SHA-256 of size and RGB pixels.
-        dhash: 64-bit difference hash.
+        digest: `visus.image.digest` of the RGB pixels.
+        dhash: `visus.image.dhash`, 64 bits.
         thumb: int8 `(256,)`, see `visus.data.survey.duplicates.thumbprint`.
         contrast: Standard deviation of the thumbnail, in gray levels.
         mean: Of red, green and blue, float32 `(3,)`, 0..255.
@@ -75,7 +75,7 @@ class Picture:
     size: int = 0
     whole: bool = True
     colour: bool = False
-    digest: bytes = b""
+    digest: str = ""
     dhash: int = 0
     thumb: NDArray[np.int8] = field(default_factory=lambda: np.zeros(256, np.int8))
     contrast: float = 0.0
@@ -193,8 +193,8 @@ def _measured(images: list[NDArray[np.uint8]], stored: dict[str, Any]) -> list[P
     thumbs, contrasts = thumbprint(gray)
     columns = {
         "colour": colour.tolist(),
-        "digest": [_digest(image) for image in images],
-        "dhash": dhash(gray).tolist(),
+        "digest": [digest(image) for image in images],
+        "dhash": [dhash(g) for g in gray],
         "thumb": thumbs,
         "contrast": contrasts.tolist(),
         "mean": channels.mean(-1),
@@ -206,10 +206,6 @@ def _measured(images: list[NDArray[np.uint8]], stored: dict[str, Any]) -> list[P
     }
     rows = (dict(zip(columns, values)) for values in zip(*columns.values()))
     return [Picture(height=height, width=width, **stored, **row) for row in rows]
-
-
-def _digest(image: NDArray[np.uint8]) -> bytes:
-    return hashlib.sha256(f"{image.shape} ".encode() + image.tobytes()).digest()
 
 
 def _sharpness(gray: NDArray[np.uint8]) -> NDArray[np.float32]:
