@@ -1,6 +1,8 @@
 """Predictor: the numbers of the model's own decode, in order, errors as rows, lazily and in bounded memory."""
 
 import gc
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -242,6 +244,18 @@ def test_a_large_jpeg_is_decoded_at_a_reduced_scale(model, predictor, tmp_path, 
 def test_uncertain_below_a_half_or_with_a_small_margin(scores, uncertain):
     assert Prediction("a", Classification(0, None, np.array(scores))).uncertain is uncertain
     assert not Prediction("a", None, "cannot be read").uncertain
+
+
+def test_a_prediction_needs_neither_keras_nor_scipy():
+    code = (
+        "import sys, numpy as np\n"
+        "from visus.predict import Prediction\n"
+        "from visus.structures import Classification\n"
+        "assert Prediction('a', Classification(0, None, np.array([0.4, 0.3, 0.3]))).uncertain\n"
+        "print([m for m in ('keras', 'tensorflow', 'scipy', 'sklearn', 'matplotlib') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
 
 
 def test_only_a_few_pictures_are_ahead(predictor, pictures):

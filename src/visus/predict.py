@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visus.data.store import decode
+from visus.evaluate import uncertain
 from visus.image.prepare import prepare
 from visus.runtime.compiled import Runtime, compile, usable_cores
 from visus.structures import Classification, ImageSpec, InputError, Sample
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 Model: TypeAlias = "keras.Model | str | Path"
 Picture: TypeAlias = str | Path | NDArray[np.uint8] | Sample
-
-UNCERTAIN_SCORE = 0.5
-UNCERTAIN_MARGIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -55,13 +53,11 @@ class Prediction:
     def uncertain(self) -> bool:
         """Whether the picture may well show none of the classes.
 
-        True when the best of several exclusive classes scores below 0.5, or less than 0.1 above the second
-        best.
+        Asked where one of several exclusive classes is right; see `visus.evaluate.uncertain`.
         """
         if self.result is None or self.result.scores is None or self.result.labels is not None:
             return False
-        second, best = np.sort(self.result.scores)[-2:]
-        return bool(best < UNCERTAIN_SCORE or best - second < UNCERTAIN_MARGIN)
+        return bool(uncertain(self.result.scores[None])[0])
 
 
 class Predictor:

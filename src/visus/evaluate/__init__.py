@@ -1,4 +1,7 @@
-"""Judging predictions against the truth: figures with intervals, comparisons, and what they suggest."""
+"""Judging predictions against the truth: figures with intervals, comparisons, and what they suggest.
+
+The functions that need SciPy load it themselves: a predictor asks for `uncertain`, and starts without it.
+"""
 
 from visus.evaluate.advice import Advice, advise
 from visus.evaluate.bootstrap import exact_interval

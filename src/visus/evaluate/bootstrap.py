@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 
 from visus.evaluate.confusion import ratio
 from visus.structures import Estimate, InputError
@@ -120,9 +119,11 @@ def exact_interval(hits: float, count: float, level: float = 0.95) -> tuple[floa
     """
     if not 0 <= hits <= count:
         raise InputError(f"A proportion needs 0 <= hits <= count. Received {hits} of {count}.")
-    tail = (1.0 - level) / 2.0
     if count == 0:
         return math.nan, math.nan
+    from scipy.stats import beta
+
+    tail = (1.0 - level) / 2.0
     low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, count - hits + 1))
     high = 1.0 if hits == count else float(beta.ppf(1.0 - tail, hits + 1, count - hits))
     return low, high

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp, softmax
 
 from visus.structures import InputError
 
@@ -125,6 +123,9 @@ def fit_temperature(scores: ArrayLike, truth: ArrayLike) -> float:
         >>> round(fit_temperature(scores, np.array([0, 0, 1, 1])), 3)  # right 3 times of 4, so 4 / T = log 3
         3.641
     """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logsumexp
+
     logits = _logits(scores)
     labels = np.asarray(truth)
     if labels.shape != logits.shape[:1] or labels.min() < 0 or labels.max() >= logits.shape[1]:
@@ -156,6 +157,8 @@ def apply_temperature(scores: ArrayLike, temperature: float) -> Floats:
     """
     if not temperature > 0.0:
         raise InputError(f"A temperature is above 0. Received {temperature}.")
+    from scipy.special import softmax
+
     return np.asarray(softmax(_logits(scores) / temperature, axis=1), np.float64)
 
 

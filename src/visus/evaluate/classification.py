@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
 
 from visus.evaluate.bootstrap import Statistic, estimates, exact_interval, resample
 from visus.evaluate.calibration import BINS, Reliability, bin_index, reliability
 from visus.evaluate.confusion import check_labels, count_pairs, matrix_figures, mean_of_defined, ratio
 from visus.evaluate.curves import Sweep, areas, sweep
 from visus.structures import Estimate, InputError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Floats = NDArray[np.float64]
 
@@ -269,7 +271,7 @@ def matrix_and_score_figures(truth: NDArray[np.int64], scores: Floats, topk: Seq
 
     actual, answers = _selector(truth, k), _selector(predicted, k)
     hits = actual.multiply(answers).tocsr()
-    gaps = csr_array((sure - right, (bin_index(sure), np.arange(count))), shape=(BINS, count))
+    gaps = _selector(bin_index(sure), BINS, sure - right)
 
     def figures(weights: Floats) -> dict[str, Floats]:
         total = weights.sum(axis=0)
@@ -394,9 +396,14 @@ def _check(truth: ArrayLike, scores: ArrayLike, names: tuple[str, ...]) -> tuple
     return labels, given
 
 
-def _selector(group: NDArray[np.int64], k: int) -> csr_array:
-    """`(K, N)`: the matrix whose product with weights sums them by group."""
-    return csr_array((np.ones(len(group)), (group, np.arange(len(group)))), shape=(k, len(group)))
+def _selector(group: NDArray[np.int64], k: int, values: Floats | None = None) -> csr_array:
+    """`(K, N)`: the matrix whose product with weights sums them, times the values, by group."""
+    from scipy.sparse import csr_array
+
+    count = len(group)
+    return csr_array(
+        (np.ones(count) if values is None else values, (group, np.arange(count))), shape=(k, count)
+    )
 
 
 def _listing(names: Sequence[str], limit: int = 5) -> str:

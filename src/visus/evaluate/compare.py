@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest, chi2
 
 from visus.evaluate.bootstrap import Statistic, percentile_interval, resample
 from visus.evaluate.classification import (
@@ -120,6 +119,8 @@ def mcnemar(right_a: ArrayLike, right_b: ArrayLike) -> McNemar:
         >>> mcnemar([1, 1, 1, 1, 0], [1, 0, 0, 0, 1]).p
         0.625
     """
+    from scipy.stats import binomtest, chi2
+
     a, b = np.asarray(right_a, bool), np.asarray(right_b, bool)
     if a.ndim != 1 or a.shape != b.shape:
         raise InputError(

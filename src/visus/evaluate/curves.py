@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
 
 from visus.structures import InputError
 
@@ -118,6 +117,8 @@ def areas(positive: ArrayLike, scores: ArrayLike, weights: Floats | None = None)
         >>> float(auc[0]), round(float(ap[0]), 7)
         (0.75, 0.8333333)
     """
+    from scipy.sparse import csr_array
+
     truth, score = _check(positive, scores)
     given = np.ones((len(score), 1)) if weights is None else weights
     if not truth.any():

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
 
 from visus.evaluate.bootstrap import Statistic, estimates, resample
 from visus.evaluate.classification import (
@@ -151,6 +150,8 @@ def evaluate_multilabel(
 
 
 def _figures(truth: NDArray[np.uint8], scores: Floats, threshold: float) -> Statistic:
+    from scipy.sparse import csr_array
+
     k = truth.shape[1]
     given = scores >= threshold
     hits, actual, answers = (
