@@ -53,6 +53,37 @@ def test_two_classes_of_one_name_are_refused_before_anything_merges_them():
     }
 
 
+def test_classes_can_be_joined_and_left_out():
+    picture = np.zeros((2, 3), np.uint8)
+    pets = Dataset(
+        (
+            Sample(picture, Classification(0), "a", split="train"),
+            Sample(picture, Classification(1, scores=np.array([0.25, 0.5, 0.25])), "b", group="g"),
+            Sample(picture, Classification(2), "c"),
+            Sample(picture, None, "d"),
+        ),
+        ("bengal", "pug", "abyssinian"),
+        name="pets",
+    )
+    two = pets.relabel({"pug": "dog", "bengal": "cat", "abyssinian": "cat"})
+    assert two.class_names == ("dog", "cat")
+    assert [s.target and s.target.label for s in two] == [1, 0, 1, None]
+    assert two[1].target.scores.tolist() == [0.5, 0.5]
+    assert (two[0].split, two[1].group, two.name) == ("train", "g", "pets")
+    assert [s.source for s in pets.relabel({"abyssinian": "cat", "pug": "dog"})] == ["b", "c", "d"]
+    assert pets.relabel({name: name for name in pets.class_names}).labels().tolist() == [0, 1, 2, -1]
+    with pytest.raises(InputError, match="no class 'poodle'; it has bengal, pug, abyssinian"):
+        pets.relabel({"poodle": "dog"})
+
+
+def test_joined_classes_of_pictures_with_several_labels():
+    sample = Sample(np.zeros((2, 3), np.uint8), Classification(labels=np.array([1, 0, 1])), "a")
+    dataset = Dataset((sample,), ("x", "y", "z"))
+    assert dataset.relabel({"y": "w", "z": "w"}).targets().tolist() == [[1]]
+    assert dataset.relabel({"y": "w", "x": "v", "z": "w"}).targets().tolist() == [[1, 1]]
+    assert dataset.relabel({"y": "w"}).targets().tolist() == [[0]]
+
+
 def test_an_unknown_split_names_the_known_ones():
     with pytest.raises(InputError, match="train, val"):
         make().split("test")

@@ -4,13 +4,16 @@ import base64
 import io
 import re
 from html.parser import HTMLParser
+from urllib.parse import urljoin
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
-from visus.draw import Badge, Page, thumbnail
+from visus.draw import Badge, Link, Page, thumbnail
 from visus.draw.page import escape, number
 from visus.draw.thumbnail import data_uri
 from visus.structures import Estimate
@@ -117,6 +120,41 @@ def test_svg_figures_are_pictures_that_parse():
     [(_, image)] = [e for e in _Elements(page.to_html()).found if e[0] == "img"]
     assert image["alt"] == "a line"
     assert b"<svg" in base64.b64decode(image["src"].split(",")[1])
+
+
+def test_equal_figures_are_equal_bytes_and_no_setting_of_the_process_changes(monkeypatch):
+    class Elsewhere(Text):
+        """What another thread sets while this figure is drawn must stay."""
+
+        def draw(self, renderer):
+            assert matplotlib.rcParams["svg.hashsalt"] is None
+            matplotlib.rcParams["lines.linewidth"] = 7.25
+            super().draw(renderer)
+
+    def page():
+        figure = Figure(figsize=(4, 2))
+        axes = figure.subplots()
+        axes.plot(range(5), marker="o")
+        axes.scatter([1, 2], [3, 3], [9, 16])
+        axes.bar([1], [2], hatch="/")
+        axes.add_artist(Elsewhere(0, 0, "text"))
+        page = Page("figure")
+        page.figure(figure)
+        return page.to_html()
+
+    monkeypatch.setitem(matplotlib.rcParams, "lines.linewidth", 1.5)
+    first = page()
+    assert matplotlib.rcParams["lines.linewidth"] == 7.25
+    monkeypatch.setitem(matplotlib.rcParams, "lines.linewidth", 1.5)
+    assert page() == first
+    uri = re.search('src="data:image/svg[+]xml;base64,([^"]+)"', first)[1]
+    svg = base64.b64decode(uri).decode()
+    ids = re.findall(r' id="([^"]+)"', svg)
+    assert len(ids) == len(set(ids))
+    assert {*re.findall(r'(?:href="|url\()#([^")]+)', svg)} <= {
+        *ids
+    }  # clips, markers, hatches are still found
+    assert not re.search(r'[#"][a-z]*[0-9a-f]{10}[")]', svg)
 
 
 def test_a_heavy_figure_becomes_a_png():
@@ -268,3 +306,27 @@ def test_data_uri_is_decodable_and_in_rgb_order():
     assert kind == "data:image/jpeg;base64"
     decoded = np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))).astype(int)
     assert np.abs(decoded - _picture(100, 160)).mean() < 3
+
+
+def test_links_lead_to_files_near_the_page_and_nowhere_else():
+    page = Page("links")
+    hostile = [
+        "javascript:alert(1)",
+        "//example.org/x",
+        "http://example.org",
+        'a" onclick="x',
+        "bad\udcff.png",
+    ]
+    page.table(["file"], [[Link("<report>", "a run/report.html")], *([Link("x", name)] for name in hostile)])
+    found = re.findall(r'<a href="([^"]*)">', page.to_html())
+    assert found == [
+        "./a%20run/report.html",
+        "./javascript%3Aalert%281%29",
+        ".///example.org/x",
+        "./http%3A//example.org",
+        "./a%22%20onclick%3D%22x",
+        "./bad%FF.png",
+    ]
+    assert "&lt;report&gt;" in page.to_html()
+    base = "file:///home/me/page.html"
+    assert all(urljoin(base, each).startswith("file:///home/me/") for each in found)

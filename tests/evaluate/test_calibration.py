@@ -69,3 +69,14 @@ def test_bad_input_is_named():
         reliability([1.5], [1])
     with pytest.raises(InputError, match="share a shape"):
         reliability([0.5], [1, 0])
+
+
+def test_a_prior_keeps_few_right_answers_from_being_taken_for_certainty():
+    # Two classes, n pictures right by the margin m: the summed log loss n log(1 + exp(-m / T)) falls without end as T
+    # falls, so the search has no end but its bound; with the prior the derivative is zero where log(T) / s^2 T = -n m / T^2 p.
+    logits, truth = [[2.0, 0.0]] * 4, [0, 0, 0, 0]
+    assert fit_temperature(logits, truth) < 0.3
+    found = fit_temperature(logits, truth, prior=1.0)
+    wrong = 1 / (1 + np.exp(2.0 / found))
+    assert 4 * 2.0 / found * wrong == pytest.approx(-np.log(found), abs=1e-4)
+    assert 0.5 < found < 1.0

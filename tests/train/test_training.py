@@ -145,6 +145,9 @@ def test_a_killed_process_resumes_to_the_same_bits_through_both_phases(tmp_path)
     process.kill()
     process.wait()
     assert Run.open(tmp_path / "killed").record["status"] == "started"
+    assert max(checkpoints.glob("state-*.npz")).stat().st_size > 10 * min(
+        file.stat().st_size for file in (tmp_path / "whole" / "checkpoints").glob("best-head.npz")
+    )  # the newest state is one of the whole net
     assert start("--resume", str(tmp_path / "killed")).wait(300) == 0
     hashes = {Run.open(tmp_path / name).record["weights_sha256"] for name in ("whole", "killed")}
     assert len(hashes) == 1

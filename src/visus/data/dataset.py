@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -92,6 +92,51 @@ class Dataset(Sequence[Sample]):
         if indices.dtype == bool:
             indices = np.flatnonzero(indices)
         return replace(self, samples=tuple(self.samples[int(i)] for i in indices))
+
+    def relabel(self, names: Mapping[str, str]) -> Dataset:
+        """The same pictures under other class names; classes that are not named are left out.
+
+        Several classes may become one: breeds become `cat` and `dog`, digits become `4` and `another`.
+
+        Args:
+            names: Old name -> new name. The new classes stand in the order in which they first occur here.
+
+        Returns:
+            Soft labels of classes that become one are added up; a picture with several labels keeps those
+            that are named, perhaps none.
+
+        Raises:
+            InputError: The set has no class of an old name.
+
+        Example:
+            >>> pets.relabel({"Abyssinian": "cat", "Bengal": "cat", "pug": "dog"}).class_names  # doctest: +SKIP
+            ('cat', 'dog')
+        """
+        if unknown := [name for name in names if name not in self.class_names]:
+            raise InputError(
+                f"The data set {self.name or 'given'} has no class {unknown[0]!r}; it has "
+                f"{', '.join(self.class_names[:20])}{', ...' if self.num_classes > 20 else ''}."
+            )
+        new = tuple(dict.fromkeys(names.values()))
+        joined = np.zeros((self.num_classes, len(new)), np.float32)
+        for old, name in names.items():
+            joined[self.class_names.index(old), new.index(name)] = 1
+        samples = []
+        for sample in self.samples:
+            target = sample.target
+            if target is not None and target.label is not None and not joined[target.label].any():
+                continue
+            if target is not None:
+                sample = sample.replace(
+                    target=replace(
+                        target,
+                        label=None if target.label is None else int(joined[target.label].argmax()),
+                        labels=None if target.labels is None else target.labels @ joined > 0,
+                        scores=None if target.scores is None else target.scores @ joined,
+                    )
+                )
+            samples.append(sample)
+        return replace(self, samples=tuple(samples), class_names=new)
 
     def labels(self) -> NDArray[np.int32]:
         """int32 `(N,)` class indices; -1 where a sample has no single label."""

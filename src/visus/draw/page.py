@@ -13,6 +13,7 @@ import html
 import io
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +51,19 @@ class Badge:
 
     text: str
     tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A table cell that leads to a file near the page.
+
+    Attributes:
+        text: What it says.
+        file: The file, relative to the page's folder; never an address.
+    """
+
+    text: str
+    file: str
 
 
 class Page:
@@ -139,7 +154,7 @@ class Page:
 
         Args:
             header: Column names.
-            rows: Cells: text, numbers, `Estimate`, `Badge`, or None for an empty one.
+            rows: Cells: text, numbers, `Estimate`, `Badge`, `Link`, or None for an empty one.
             caption: A line above the table.
             align: For each column `left` or `right`; by default numbers stand right.
             bars: Column name -> the value of a full bar, drawn behind the number.
@@ -175,19 +190,14 @@ class Page:
             alt: What it shows, for those who cannot see it; by default the caption.
             photo: The figure holds photographs, so a dark page must not turn its light into dark.
         """
-        import matplotlib
-
-        buffer = io.BytesIO()
-        with matplotlib.rc_context({"svg.hashsalt": "visus", "svg.fonttype": "path"}):
-            figure.savefig(
-                buffer, format="svg", bbox_inches="tight", facecolor="white", metadata={"Date": None}
-            )
-        kind = "svg+xml"
-        if buffer.tell() > _SVG_LIMIT:
-            buffer = io.BytesIO()
+        kind, buffer = "svg+xml", io.BytesIO()
+        figure.savefig(buffer, format="svg", bbox_inches="tight", facecolor="white", metadata={"Date": None})
+        data = _numbered(buffer.getvalue())
+        if len(data) > _SVG_LIMIT:
+            kind, buffer = "png", io.BytesIO()
             figure.savefig(buffer, format="png", bbox_inches="tight", facecolor="white", dpi=130)
-            kind = "png"
-        uri = f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+            data = buffer.getvalue()
+        uri = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
         self._picture(uri, caption, alt or caption, "photo" if photo else "plot")
 
     def image(self, image: NDArray[np.uint8], *, caption: str = "", side: int = 1200) -> None:
@@ -316,11 +326,23 @@ def number(value: Any) -> str:
     return f"{value:.3f}" if size < 10 else f"{value:.1f}" if size < 1000 else f"{value:,.0f}"
 
 
+def _numbered(svg: bytes) -> bytes:
+    """An SVG of matplotlib with numbers for its random ids, so that equal figures are equal bytes.
+
+    Its own setting for that, `svg.hashsalt`, would have to be changed for the whole process.
+    """
+    found = dict.fromkeys(re.findall(rb'id="(\w*[0-9a-f]{10})"', svg))
+    numbers = {name: b"id%d" % i for i, name in enumerate(found)}
+    return re.sub(rb'(?<=["#])\w*[0-9a-f]{10}(?=[")])', lambda m: numbers.get(m[0], m[0]), svg)
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, Badge):
         return f'<span class="badge {value.tone}">{escape(value.text)}</span>'
+    if isinstance(value, Link):  # the dot and the quoted colon keep it from being an address or a script
+        return f'<a href="./{quote(os.fsencode(value.file))}">{escape(value.text)}</a>'
     if isinstance(value, Estimate):
         if math.isnan(value.low):
             return number(value.value)

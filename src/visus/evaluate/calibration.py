@@ -100,7 +100,7 @@ def reliability(
         )
 
 
-def fit_temperature(scores: ArrayLike, truth: ArrayLike) -> float:
+def fit_temperature(scores: ArrayLike, truth: ArrayLike, *, prior: float | None = None) -> float:
     """The T for which `softmax(logits / T)` has the least log loss. Above 1 the model was too sure.
 
     It moves no answer, only how sure the model is of it. Fit it on validation pictures.
@@ -108,6 +108,8 @@ def fit_temperature(scores: ArrayLike, truth: ArrayLike) -> float:
     Args:
         scores: Logits `(N, K)`, or probabilities, whose logarithms serve as logits.
         truth: Integers `(N,)` in 0..K-1.
+        prior: None, or the standard deviation of log T in a normal prior around T = 1. Without it a few pictures that
+            are all answered right would make the model boundlessly sure.
 
     Returns:
         T, searched for in [0.05, 20].
@@ -136,7 +138,8 @@ def fit_temperature(scores: ArrayLike, truth: ArrayLike) -> float:
     true = logits[np.arange(len(labels)), labels]
 
     def loss(log_t: float) -> float:
-        return float(np.mean(logsumexp(logits / math.exp(log_t), axis=1) - true / math.exp(log_t)))
+        doubt = 0.0 if prior is None else 0.5 * (log_t / prior) ** 2 / len(labels)
+        return float(np.mean(logsumexp(logits / math.exp(log_t), axis=1) - true / math.exp(log_t))) + doubt
 
     found = minimize_scalar(
         loss, bounds=(math.log(0.05), math.log(20.0)), method="bounded", options={"xatol": 1e-6}

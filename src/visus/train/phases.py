@@ -112,6 +112,7 @@ class Training:
         )
         self.begin = time.monotonic()
         self.checkpoint = latest(run.checkpoints, say)
+        self.next_number = 1 if self.checkpoint is None else self.checkpoint[1]["number"] + 1
 
     # --- the whole -------------------------------------------------------------------------------------------
 
@@ -391,16 +392,17 @@ class Training:
             own.append(EarlyStopping("val_loss", patience=settings.patience, restore_best=False))
         board = TensorBoard(self.run.folder / "tensorboard", phase=phase.name)
         own += [board, Progress(phase.name, phase.epochs), StopOnNaN()]
-        first, number = 0, 1
+        first = 0
         if self.checkpoint is not None:
             state, record = self.checkpoint
-            number = record["number"] + 1
             if record["phase"] == phase.name:
                 restore(model, state)
                 restore_states([*self.callbacks, *own], record["callbacks"])
                 first = phase.epochs if record["stopped"] else record["next_epoch"]
                 self.say(f"Resuming {phase.name} after epoch {record['next_epoch']} of {phase.epochs}.")
-        writer = Checkpoint(self.run.checkpoints, phase.name, number, [*self.callbacks, *own], self.say)
+        writer = Checkpoint(
+            self.run.checkpoints, phase.name, self.next_number, [*self.callbacks, *own], self.say
+        )
         writer.set_model(model)
         if first == 0:
             writer.write(0)
@@ -421,7 +423,7 @@ class Training:
             finally:
                 board.on_train_end()  # closes its files, also after Ctrl-C
         best.restore_best(model)
-        self.checkpoint = None
+        self.checkpoint, self.next_number = None, writer.number
 
     @staticmethod
     def _feed(stream: Stream, first: int) -> Any:
@@ -469,7 +471,7 @@ class Training:
         logits = np.concatenate(
             [self.model.predict_on_batch(batch[0])["logits"] for batch in pipeline.epoch()]
         )
-        temperature = fit_temperature(logits, self.sets["val"].labels())
+        temperature = fit_temperature(logits, self.sets["val"].labels(), prior=0.5)
         layer = self.model.get_layer("logits")
         layer.set_weights([weight / temperature for weight in layer.get_weights()])
         self.run.save(temperature=round(temperature, 4))
