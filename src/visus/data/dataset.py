@@ -131,7 +131,9 @@ class Dataset(Sequence[Sample]):
                     target=replace(
                         target,
                         label=None if target.label is None else int(joined[target.label].argmax()),
-                        labels=None if target.labels is None else target.labels @ joined > 0,
+                        labels=None
+                        if target.labels is None
+                        else (target.labels @ joined > 0).astype(np.uint8),
                         scores=None if target.scores is None else target.scores @ joined,
                     )
                 )
