@@ -4,8 +4,10 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -286,6 +288,36 @@ def test_a_reader_that_stops_early(home):
     assert len(done.stdout.splitlines()) == 2
     assert "Traceback" not in done.stderr
     assert "Errno" not in done.stderr
+
+
+@pytest.mark.parametrize("out", [(), ("--out", "cut.csv")])
+def test_an_interrupt_is_a_sentence_and_exit_code_130(home, out):
+    code = "from visus.cli.main import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "predict", "run", "-", "--batch", "1", *out],
+        cwd=home,
+        env={**os.environ, "VISUS_CACHE": str(home / "cache")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        process.stdin.write("photos/b.png\n" * 100)
+        process.stdin.flush()  # and left open: the command waits for more
+        if out:
+            while not (home / "cut.csv.part").exists():
+                time.sleep(0.05)
+                assert process.poll() is None
+        else:
+            assert process.stdout.readline().startswith("photos/b.png")
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    lines = errors.splitlines()
+    assert lines[-1] == "visus: interrupted; what was written so far is usable."
+    assert lines[:-1] == [line for line in lines if "cut.csv.part holds the first" in line]
+    assert all(line.startswith("photos/b.png") for line in rest.splitlines())
+    assert not (home / "cut.csv").exists()
 
 
 def test_predicting_loads_no_framework_once_compiled(home):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import pkgutil
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -41,8 +43,24 @@ def build() -> typer.Typer:
     for module in sorted(m.name for m in pkgutil.iter_modules(importlib.import_module("visus.cli").__path__)):
         if module == "main" or module.startswith("_"):
             continue
-        app.command(module)(getattr(importlib.import_module(f"visus.cli.{module}"), module))
+        command = getattr(importlib.import_module(f"visus.cli.{module}"), module)
+        app.command(module)(_interruptible(command))
     return app
+
+
+class _InterruptedError(Exception):
+    """Ctrl-C, under a name of which Typer knows nothing: KeyboardInterrupt it ends itself, without a word."""
+
+
+def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt:
+            raise _InterruptedError from None
+
+    return run
 
 
 def main() -> None:
@@ -54,6 +72,6 @@ def main() -> None:
         sys.stdout.flush()
         typer.echo(f"visus: {error}", err=True)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _InterruptedError):
         typer.echo("visus: interrupted; what was written so far is usable.", err=True)
         raise SystemExit(130) from None
