@@ -39,7 +39,7 @@ def main() -> None:
     trunk = compile_trunk(model)
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
-        features = cached_features(trunk, [pipeline], Path(folder) / "features.npy", {})
+        features = cached_features(trunk, [pipeline], Path(folder), {})["features"]
         once = time.perf_counter() - begin
     head = head_model(model)
     head.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True))

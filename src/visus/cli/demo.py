@@ -24,7 +24,7 @@ PUBLISHED = {
 def demo(
     data: Annotated[str, typer.Option(help="elpv (solar cells), flowers, or a folder of your own.")] = "elpv",
     out: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("demo"),
-    minutes: Annotated[float, typer.Option(help="Budget for the training.")] = 3.0,
+    minutes: Annotated[float, typer.Option(help="Budget for the training.")] = 4.0,
     seed: Annotated[int, typer.Option(help="One seed for everything.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:

@@ -203,7 +203,11 @@ class KeepBest(Remembering):
         if self.monitor is not None and not value < (float("inf") if self.value is None else self.value):
             return
         with averaged_weights(self.model):
-            weights = {name: np.array(keras.ops.convert_to_numpy(v)) for name, v in named(self.model.weights)}
+            self.keep(epoch, value)
+
+    def keep(self, epoch: int, value: float) -> None:
+        """Writes the weights as they are now; epoch -1 is the state before training."""
+        weights = {name: np.array(keras.ops.convert_to_numpy(v)) for name, v in named(self.model.weights)}
         try:
             save(self.file, weights, {"epoch": epoch, "value": value})
         except OSError as error:

@@ -1,13 +1,15 @@
 """What happens in a run: the head, then the trunk, then the judgement.
 
 With pretrained weights training has two phases. `head` learns on cached features of the frozen trunk, an epoch in a
-fraction of a second; `tune` lets the trunk learn at a small rate. Without them there is one, `scratch`. Each phase is
+fraction of a second; `tune` lets the trunk learn at a small rate, or, where the budget is too small for that, `top`
+lets its last stage learn on cached maps. Without pretrained weights there is one phase, `scratch`. Each phase is
 `keras.Model.fit` on an endless, addressable stream of batches, so that a checkpoint is nothing but the variables and
 the number of the next epoch.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -41,22 +43,25 @@ from visus.train.callbacks import (
 from visus.train.callbacks.progress import duration as _duration
 from visus.train.checkpoint import Checkpoint, KeepBest, capture, latest, restore
 from visus.train.determinism import repeatable
-from visus.train.features import FeatureStream, cached_features, compile_trunk, head_model, weights_hash
+from visus.train.features import (
+    MAP,
+    FeatureStream,
+    cached_features,
+    compile_trunk,
+    head_model,
+    top_model,
+    weights_hash,
+)
 from visus.train.freeze import freeze_for_tuning
 from visus.train.groups import exempt_from_decay
 from visus.train.judge import judge
+from visus.train.plan import Plan, make_plan
 from visus.train.run import Run
 from visus.train.schedules import as_keras, warm_up_cosine
 from visus.train.settings import Settings
 
 Stream = Pipeline | FeatureStream
 
-DEFAULT_EPOCHS = 6
-"""Epochs of tuning when nobody says how many."""
-SCRATCH_EPOCHS = 30
-"""Epochs of a net without pretrained weights when nobody says how many."""
-MOST_EPOCHS = 30
-"""More than this a budget in minutes does not buy."""
 TUNE_RATE = 3e-4
 SCRATCH_RATE = 1e-3
 
@@ -66,7 +71,7 @@ class Phase:
     """One call of `fit`.
 
     Attributes:
-        name: `head`, `tune` or `scratch`.
+        name: `head`, `top`, `tune` or `scratch`.
         model: What learns: the classifier, or its head alone.
         train: Where the batches come from.
         val: Likewise for validation, or None.
@@ -127,8 +132,9 @@ class Training:
             trunk = compile_trunk(self.model)
             freeze_for_tuning(self.model, self.settings.unfreeze)
             plan = self._plan(trunk)
-            if self.checkpoint is None or self.checkpoint[1]["phase"] == "head":
-                self._head(trunk, plan)
+            done = self.checkpoint[1]["phase"] if self.checkpoint else "head"
+            if done in ("head", "top"):
+                self._on_cached_features(trunk, plan, skip_head=done == "top")
             self._end_to_end("tune", plan)
         else:
             self._end_to_end("scratch", self._plan(None))
@@ -232,56 +238,32 @@ class Training:
 
     # --- the plan ----------------------------------------------------------------------------------------------
 
-    def _plan(self, trunk: Callable[[Any], Any] | None) -> dict[str, Any]:
+    def _plan(self, trunk: Callable[[Any], Any] | None) -> Plan:
         """How long everything takes, and what fits into the budget: decided once, then part of the record.
 
         A resumed run keeps its plan, so that it repeats exactly whatever the clock says.
         """
-        plan: dict[str, Any] | None = self.run.record.get("plan")
-        if plan is not None:
-            return plan
+        if "plan" in self.run.record:
+            return Plan(**self.run.record["plan"])
         settings = self.settings
-        pictures = {name: len(chosen) for name, chosen in self.sets.items()}
-        judged = sum(
-            self.dataset.split(s).__len__() for s in self.dataset.splits if s not in ("train", "val")
+        batches = self._pipeline(
+            "train", policy=settings.policy, shuffle=True, batch_size=settings.batch_size
+        ).epoch()
+        hurried = settings.minutes is not None and settings.epochs is None
+        plan = make_plan(
+            settings,
+            train=len(self.sets["train"]),
+            val=len(self.sets.get("val", ())),
+            judged=len(self.dataset.split("test" if "test" in self.dataset.splits else "val"))
+            if {"test", "val"} & set(self.dataset.splits)
+            else 0,
+            step_seconds=0.0 if settings.epochs == 0 else self._seconds_of_a_step(self.model, next(batches)),
+            view_seconds=None if trunk is None else self._seconds_of_a_view(trunk),
+            top_step_seconds=self._seconds_of_a_top_step() if hurried and trunk is not None else None,
+            elapsed=self._elapsed(),
         )
-        view = 0.0 if trunk is None else self._seconds_of_a_view(trunk)
-        step = self._seconds_of_a_step() if settings.epochs != 0 else 0.0
-        steps = -(-pictures["train"] // settings.batch_size)
-        val = pictures.get("val", 0) * step / settings.batch_size / 3  # forward is about a third of a step
-        variants = settings.variants
-        epochs = (
-            settings.epochs if settings.epochs is not None else (DEFAULT_EPOCHS if trunk else SCRATCH_EPOCHS)
-        )
-        if settings.minutes is not None:
-            finish = (judged or pictures.get("val", 0)) * max(view, step / settings.batch_size / 3) + 20
-            left = 0.9 * (60 * settings.minutes - self._elapsed() - finish)
-            if trunk is not None:
-                affordable = 0.5 * left / (view * pictures["train"]) if view else variants
-                variants = int(np.clip(affordable, 1, variants))
-                left -= (
-                    view * (variants * pictures["train"] + pictures.get("val", 0))
-                    + 0.3 * settings.head_epochs
-                )
-            if settings.epochs is None and step:
-                epochs = int(np.clip(left / (steps * step + val), 0, MOST_EPOCHS))
-                if epochs == 0 and left > 30 * step:
-                    epochs, steps = 1, int((left - val) / step)
-        head = view * (variants * pictures["train"] + pictures.get("val", 0)) if trunk else 0.0
-        tune = epochs * (steps * step + val)
-        self.say(
-            f"Expected: {_duration(head + tune)}"
-            + (f" ({_duration(head)} for {variants} views of each picture, " if trunk else " (")
-            + f"{_duration(tune)} for {epochs} epochs of {steps} steps at {step:.2f} s)."
-        )
-        plan = {
-            "variants": variants,
-            "epochs": epochs,
-            "steps": steps,
-            "step_seconds": step,
-            "view_seconds": view,
-        }
-        self.run.save(plan=plan)
+        self.say(str(plan))
+        self.run.save(plan=plan.to_dict())
         return plan
 
     def _seconds_of_a_view(self, trunk: Callable[[Any], Any]) -> float:
@@ -292,17 +274,11 @@ class Training:
         trunk(batch)
         return (time.perf_counter() - begin) / len(batch)
 
-    def _seconds_of_a_step(self) -> float:
-        """Seconds of one training step of the whole net; nothing is learned from it."""
-        model = self.model
+    def _seconds_of_a_step(self, model: keras.Model, batch: tuple[Any, ...]) -> float:
+        """Seconds of one training step; nothing is learned from it."""
         model.compile(optimizer=keras.optimizers.AdamW(0.0, weight_decay=0.0), **self._losses(model))
         model.optimizer.build(model.trainable_variables)
         before = capture(model)
-        batch = next(
-            self._pipeline(
-                "train", policy=self.settings.policy, shuffle=True, batch_size=self.settings.batch_size
-            ).epoch()
-        )
         model.train_on_batch(*batch)
         begin = time.perf_counter()
         for _ in range(2):
@@ -311,62 +287,91 @@ class Training:
         restore(model, before)
         return seconds
 
+    def _seconds_of_a_top_step(self) -> float | None:
+        """Likewise for the last stage alone; None where it cannot be cut off or its maps fit nowhere."""
+        top = top_model(self.model)
+        if top is None:
+            return None
+        values = self.settings.variants * len(self.sets["train"]) + len(self.sets.get("val", ()))
+        if 2 * values * math.prod(top.input.shape[1:]) > shutil.disk_usage(self.run.folder).free // 3:
+            return None
+        rows = self.settings.batch_size
+        targets = np.full(
+            (rows, len(self.dataset.class_names)), 1 / len(self.dataset.class_names), np.float32
+        )
+        return self._seconds_of_a_step(top, (np.zeros((rows, *top.input.shape[1:]), np.float32), targets))
+
     # --- phases ------------------------------------------------------------------------------------------------
 
-    def _head(self, trunk: Any, plan: dict[str, Any]) -> None:
+    def _on_cached_features(self, trunk: Any, plan: Plan, *, skip_head: bool) -> None:
+        """The phases `head` and `top`, which see nothing but what the frozen part of the trunk made of the pictures."""
         settings, model = self.settings, self.model
         begin = time.monotonic()
+        if plan.top_epochs:
+            trunk = compile_trunk(model, with_map=True)
         self.say(f"The trunk runs on {trunk.kind} ({trunk.parity}).")
+        caches = {split: self._features(trunk, split, plan) for split in self.sets}
+
+        def phase(
+            name: str, part: keras.Model, output: str, batch_size: int, epochs: int, rate: float
+        ) -> Phase:
+            streams = {
+                split: FeatureStream(
+                    cache[output],
+                    self.sets[split].targets(settings.soft and split == "train"),
+                    batch_size,
+                    shuffle=split == "train",
+                    seed=settings.seed,
+                    class_weights=self._class_weights() if split == "train" else None,
+                )
+                for split, cache in caches.items()
+            }
+            return Phase(
+                name, part, streams["train"], streams.get("val"), epochs, streams["train"].steps, rate
+            )
+
+        if not skip_head:
+            self._fit(
+                phase(
+                    "head",
+                    head_model(model),
+                    "features",
+                    settings.head_batch_size,
+                    settings.head_epochs,
+                    settings.head_learning_rate,
+                )
+            )
+            self.say(f"The head is trained after {_duration(time.monotonic() - begin)}.")
+        if plan.top_epochs:
+            rate = settings.learning_rate or TUNE_RATE
+            self._fit(phase("top", top_model(model), MAP, settings.batch_size, plan.top_epochs, rate))
+
+    def _features(self, trunk: Any, split: str, plan: Plan) -> dict[str, Any]:
+        settings, learns = self.settings, split == "train"
+        variants = plan.variants if learns else 1
         key = {
             "data": self.dataset.fingerprint(),
-            "trunk": weights_hash(model.trunk),
-            "spec": model.image_spec.to_dict(),
+            "trunk": weights_hash(self.model.trunk),
+            "spec": self.model.image_spec.to_dict(),
             "runtime": trunk.kind,
             "policy": self._policy(settings.head_policy).to_dict(),
             "seed": settings.seed,
+            "variants": variants,
+            "map": bool(plan.top_epochs),
         }
-        streams = {}
-        for split, chosen in self.sets.items():
-            learns = split == "train"
-            variants = plan["variants"] if learns else 1
-            pipelines = [
-                self._pipeline(
-                    split, policy=settings.head_policy if v else None, shuffle=False, batch_size=32
-                )
-                for v in range(variants)
-            ]
-            with Progress.bar(f"trunk on {split} ({variants} views)", variants * len(chosen)) as advance:
-                features = cached_features(
-                    trunk,
-                    pipelines,
-                    self.run.folder / "cache" / f"features-{split}.npy",
-                    {**key, "variants": variants},
-                    advance,
-                )
-            streams[split] = FeatureStream(
-                features,
-                chosen.targets(settings.soft and learns),
-                settings.head_batch_size,
-                shuffle=learns,
-                seed=settings.seed,
-                class_weights=self._class_weights() if learns else None,
+        pipelines = [
+            self._pipeline(split, policy=settings.head_policy if v else None, shuffle=False, batch_size=32)
+            for v in range(variants)
+        ]
+        count = variants * len(self.sets[split])
+        with Progress.bar(f"trunk on {split} ({variants} views)", count) as advance:
+            return cached_features(
+                trunk, pipelines, self.run.folder / "cache" / f"features-{split}", key, advance
             )
-        self._fit(
-            Phase(
-                "head",
-                head_model(model),
-                streams["train"],
-                streams.get("val"),
-                settings.head_epochs,
-                streams["train"].steps,
-                settings.head_learning_rate,
-            )
-        )
-        self.say(f"The head is trained after {_duration(time.monotonic() - begin)}.")
 
-    def _end_to_end(self, name: str, plan: dict[str, Any]) -> None:
+    def _end_to_end(self, name: str, plan: Plan) -> None:
         settings = self.settings
-        if plan["epochs"] == 0:
+        if plan.epochs == 0:
             return
         mix = {None: None, "mixup": MixUp(0.2), "cutmix": CutMix(1.0)}[settings.mix]
         train = self._pipeline(
@@ -379,7 +384,7 @@ class Training:
         )
         val = self._pipeline("val", policy=None, shuffle=False, batch_size=32) if "val" in self.sets else None
         rate = settings.learning_rate or (TUNE_RATE if name == "tune" else SCRATCH_RATE)
-        self._fit(Phase(name, self.model, train, val, plan["epochs"], plan["steps"], rate))
+        self._fit(Phase(name, self.model, train, val, plan.epochs, plan.steps, rate))
 
     def _fit(self, phase: Phase) -> None:
         settings, model, train, val = self.settings, phase.model, phase.train, phase.val
@@ -405,6 +410,11 @@ class Training:
         )
         writer.set_model(model)
         if first == 0:
+            if phase.name in ("top", "tune") and val is not None:
+                # Tuning that makes things worse is undone: the weights before it are a candidate, too.
+                best.set_model(model)
+                before = model.evaluate(self._feed(val, 0), steps=val.steps, verbose=0, return_dict=True)
+                best.keep(-1, before["loss"])
             writer.write(0)
         if first < phase.epochs:
             average = [EvaluateAverage()] if settings.ema else []
