@@ -1,6 +1,7 @@
 """The command line as a whole: quick, quiet on stdout, honest in its exit codes."""
 
 import json
+import struct
 import subprocess
 import sys
 
@@ -63,6 +64,34 @@ def test_wrong_usage_exits_with_2_and_a_sentence_without_a_traceback(arguments):
     assert result.stdout == ""
     assert result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_broken_picture_is_told_in_the_findings_alone(tmp_path):
+    def tags(*pairs):  # a TIFF of one gray pixel and whatever its tags claim
+        entries = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in pairs)
+        return struct.pack("<4sIH", b"II*\0", 8, len(pairs)) + entries + bytes(8)
+
+    pixel = [(256, 1), (257, 1), (258, 8), (259, 1), (262, 1)]
+    for name, place in (("cat", 0), ("dog", 8)):
+        good = tags(*pixel, (273, place), (277, 1), (278, 1), (279, 1))
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "good.tif").write_bytes(good)
+    bad = tags(*pixel, (273, 0), (277, 65535), (278, 1), (279, 1))  # Pillow's logger would mention it
+    (tmp_path / "data" / "cat" / "bad.tif").write_bytes(bad)
+    result = run("check", str(tmp_path / "data"), "--json")
+    assert result.returncode == 1
+    (finding,) = [f for f in json.loads(result.stdout)["findings"] if f["severity"] == "error"]
+    assert finding["sources"] == ["cat/bad.tif"]
+    assert result.stderr.strip() == ""
+
+
+def test_opencv_is_quiet_unless_told_otherwise():
+    code = (
+        "from visus.cli.main import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "import cv2; print(cv2.utils.logging.getLogLevel())"
+    )
+    assert run("--version", code=code).stdout.split()[-1] == "0"
 
 
 def test_json_knows_estimates_paths_and_no_nan(capsys, tmp_path):

@@ -156,6 +156,11 @@ def test_png_header_keeps_only_what_makes_the_pixels():
         png_bytes(crc=7),
         png_bytes(colour=3),
         png_bytes(colour=3, extra=[(b"tRNS", b"\0"), (b"PLTE", b"\0\0\0")]),
+        png_bytes(colour=3, extra=[(b"PLTE", b"\0\0\0")] * 2),
+        png_bytes(colour=3, extra=[(b"PLTE", b"")]),
+        png_bytes(colour=3, extra=[(b"PLTE", b"\0\0")]),
+        png_bytes(colour=2, extra=[(b"PLTE", b"\0" * 3 * 257)]),
+        png_bytes(bits=1, extra=[(b"tRNS", b"\0\2")]),
         png_bytes().replace(
             chunk(b"IEND", b""), chunk(b"tEXt", b"a\0b") + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
         ),

@@ -466,6 +466,25 @@ def test_fill_changes_nothing_for_others(monkeypatch):
     assert ImageFile.LOAD_TRUNCATED_IMAGES is False
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        chunk(b"PLTE", b"\1\2\3") * 2,
+        chunk(b"PLTE", b"\1" * 3 * 257),
+        chunk(b"tRNS", b"\1\0"),
+    ],
+)
+def test_no_decoder_grumbles_about_odd_chunks(extra, capfd):
+    # OpenCV's libpng would print about each of them, and nothing but closing stderr stops it.
+    colour = extra[4:8] == b"PLTE"
+    image = read(png([range(9 if colour else 3)], 3, 8, 2 if colour else 0, extra))
+    if colour:
+        np.testing.assert_array_equal(image, np.arange(9).reshape(1, 3, 3))
+    else:
+        np.testing.assert_array_equal(image, np.repeat([[[0], [1], [2]]], 3, axis=2))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_odd_metadata_costs_no_pixels():
     """Text and profile chunks that Pillow refuses the picture for."""
     bomb = zlib.compress(bytes(200_000_000))

@@ -223,7 +223,7 @@ def png(data: bytes) -> Header | None:
     Returns:
         The header, or None if the file does not begin with a sound IHDR chunk. `quick` holds the chunks that
         make the pixels and nothing else (no text, profile or animation, where bombs and oddities hide), if
-        all of them are there, in order and with the right checksums.
+        all of them are there, once and in order, with the right checksums and possible lengths.
     """
     if len(data) < 33 or data[8:16] != b"\0\0\0\rIHDR":
         return None
@@ -241,6 +241,11 @@ def png(data: bytes) -> Header | None:
             break
         if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
             sound = sound and zlib.crc32(data[at + 4 : end - 4]) == _uint32(data, end - 4)
+            sound = sound and (kind == b"IDAT" or kind not in kinds)
+            if kind == b"PLTE":
+                sound = sound and length % 3 == 0 and 0 < length <= 3 * 256
+            elif kind == b"tRNS" and colour == 0 and length == 2:
+                sound = sound and int.from_bytes(data[at + 8 : at + 10], "big") < 1 << bits
             kept.append(data[at:end])
         elif kind == b"eXIf":
             orientation = exif_orientation(data[at + 8 : end - 4])
