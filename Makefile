@@ -11,7 +11,7 @@ demo: $(VENV)/.ready  ## teach the pretrained trunk to find defective solar cell
 	$(BIN)/visus demo
 
 test: $(VENV)/.ready  ## the whole suite (under 15 minutes on two cores)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
 check: lint types imports test  ## what CI runs
 
