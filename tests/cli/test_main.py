@@ -66,6 +66,33 @@ def test_wrong_usage_exits_with_2_and_a_sentence_without_a_traceback(arguments):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("predict", "nowhere", "a.jpg"), "There is no model at nowhere"),
+        (("predict", "text.keras", "a.jpg"), "text.keras is not a Keras model"),
+        (("explain", "nowhere", "a.jpg", "--out", "x"), "There is no model at nowhere"),
+        (("explain", "text.keras", "a.jpg", "--out", "x"), "text.keras is not a Keras model"),
+        (("evaluate", "text.keras", "nothing-here"), "no file or folder 'nothing-here'"),
+        (("evaluate", "nowhere", "data"), "There is no model at nowhere"),
+        (("check", "nothing-here"), "no file or folder 'nothing-here'"),
+    ],
+)
+def test_wrong_paths_are_told_before_a_framework_is_loaded(tmp_path, monkeypatch, arguments, reason):
+    (tmp_path / "text.keras").write_text("hello")
+    for name in ("cat", "dog"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "a.png").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    code = (
+        "import sys\nfrom visus.cli.main import main\n"
+        "try: main()\nfinally: print([m for m in ('keras', 'tensorflow', 'scipy') if m in sys.modules])"
+    )
+    result = run(*arguments, code=code)
+    assert (result.returncode, result.stdout.strip()) == (2, "[]")
+    assert reason in result.stderr
+
+
 def test_a_broken_picture_is_told_in_the_findings_alone(tmp_path):
     def tags(*pairs):  # a TIFF of one gray pixel and whatever its tags claim
         entries = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in pairs)

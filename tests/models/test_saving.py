@@ -165,10 +165,10 @@ def test_weights_that_point_outside_the_file_are_refused(tmp_path, saved):
 
 def test_bombs_are_refused_before_they_unpack(tmp_path, saved, monkeypatch):
     _, path = saved
-    monkeypatch.setattr("visus.models.saving.MAX_BYTES", 1000)
+    monkeypatch.setattr("visus.models.archive.MAX_BYTES", 1000)
     with pytest.raises(InputError, match="claims to unpack"):
         load(path)
     monkeypatch.undo()
-    monkeypatch.setattr("visus.models.saving.MAX_CONFIG_BYTES", 10)
+    monkeypatch.setattr("visus.models.archive.MAX_CONFIG_BYTES", 10)
     with pytest.raises(InputError, match="configuration of over"):
         load(path)

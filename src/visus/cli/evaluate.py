@@ -67,9 +67,14 @@ def evaluate(
     from visus.evaluate import evaluate as judge
     from visus.predict import Predictor
 
+    dataset = vdata.load(data)
     predictor = Predictor(model, runtime=runtime, tta=tta)
+    rival, columns = None, []
+    if against is not None:
+        rival = Predictor(against, runtime=runtime, tta=tta)
+        columns = _columns(rival.class_names, predictor.class_names, against)
     run = _run(model)
-    whole = _with_splits(match_classes(vdata.load(data), predictor.class_names), run)
+    whole = _with_splits(match_classes(dataset, predictor.class_names), run)
     part, judged = _part(whole, split)
     if predictor.multi_label != (judged.task == "multi"):
         raise InputError(
@@ -91,10 +96,9 @@ def evaluate(
     scores, errors = predictor.scores(_shown(judged, model))
     milliseconds = 1000 * (time.perf_counter() - begin) / len(judged)
     others = None
-    if against is not None:
-        rival = Predictor(against, runtime=runtime, tta=tta)
-        others, more = rival.scores(_shown(judged, against))
-        others, errors = _columns(others, rival.class_names, predictor.class_names, against), errors | more
+    if rival is not None:
+        others, more = rival.scores(_shown(judged, str(against)))
+        others, errors = others[:, columns], errors | more
     known = ~np.isnan(scores).any(axis=1)
     if others is not None:
         known &= ~np.isnan(others).any(axis=1)
@@ -199,15 +203,15 @@ def _shown(dataset: Dataset, name: str) -> Iterator[Any]:
         yield from progress.track(dataset, description=Path(name).name)
 
 
-def _columns(scores: np.ndarray, names: tuple[str, ...], wanted: tuple[str, ...], model: str) -> np.ndarray:
-    """The scores of the second model in the order of the first one's classes."""
+def _columns(names: tuple[str, ...], wanted: tuple[str, ...], model: str) -> list[int]:
+    """Where the second model has each of the first one's classes."""
     if set(names) != set(wanted):
         odd = sorted(set(names) ^ set(wanted))
         raise InputError(
             f"Two models are compared on the same classes, and {model} differs in {', '.join(odd[:5])}"
             f"{' ...' if len(odd) > 5 else ''}."
         )
-    return scores[:, [names.index(name) for name in wanted]]
+    return [names.index(name) for name in wanted]
 
 
 def _names(model: str, against: str) -> tuple[str, str]:

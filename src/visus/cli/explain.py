@@ -43,11 +43,13 @@ def explain(
     """
     if method not in METHODS:
         raise InputError(f"The method is one of {', '.join(METHODS)}. Received {method!r}.")
-    from visus.models import load
+    from visus.models.archive import model_file
     from visus.predict import Predictor
-    from visus.runtime.compiled import model_file
 
-    network = load(model_file(model))
+    file = model_file(model)  # refuses what is no model before Keras is imported
+    from visus.models import load
+
+    network = load(file)
     names = network.class_names
     if class_name is not None and class_name not in names:
         raise InputError(f"The model knows no class {class_name!r}. Choose one of: {', '.join(names)}.")

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import visus
+from visus.models.archive import model_file
 from visus.runtime import cache as disk
 from visus.runtime import kinds
 from visus.structures import ImageSpec, InputError
@@ -216,30 +217,6 @@ class _Source:
             digest.update(f"{value.shape} {value.dtype}".encode())
             digest.update(value.data)
         return digest.hexdigest()
-
-
-def model_file(path: str | Path) -> Path:
-    """The `.keras` file that a person means: the file itself, or the one in a run folder.
-
-    Raises:
-        InputError: There is none, or there are several.
-    """
-    path = Path(path)
-    if path.is_file():
-        return path
-    if not path.is_dir():
-        raise InputError(
-            f"There is no model at {path}. Expected a .keras file, or a run folder that holds one."
-        )
-    if (path / "model.keras").is_file():
-        return path / "model.keras"
-    found = sorted(p for p in path.glob("*.keras") if not p.name.startswith("."))
-    if len(found) != 1:
-        names = ", ".join(p.name for p in found) or "none"
-        raise InputError(
-            f"{path} should hold model.keras, or one .keras file. Found: {names}. Name the file itself."
-        )
-    return found[0]
 
 
 @cache
