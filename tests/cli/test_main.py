@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
 from visus.cli import _output
+from visus.cli.main import build
 from visus.structures import Estimate
 
 HEAVY = (
@@ -47,6 +49,21 @@ def test_help_lists_every_command_and_loads_no_framework():
     assert result.stderr.strip().endswith("[]")
     for command in ("check", "demo", "evaluate", "explain", "models", "predict", "train"):
         assert command in result.stdout
+
+
+def test_commands_take_the_same_options_in_the_same_words():
+    commands = typer.main.get_command(build()).commands
+    words = {name: {p.name: p.help for p in command.params} for name, command in commands.items()}
+    for name, command in commands.items():
+        json_option = next(p for p in command.params if "--json" in p.opts)
+        assert json_option.help == "One JSON document on stdout.", name
+    for option, takers in {
+        "model": ("predict", "explain", "evaluate"),
+        "pictures": ("predict", "explain"),
+        "tta": ("predict", "evaluate"),
+        "runtime": ("predict", "evaluate"),
+    }.items():
+        assert len({words[taker][option] for taker in takers}) == 1, option
 
 
 def test_version():

@@ -44,12 +44,12 @@ def test_a_small_budget_buys_a_part_of_an_epoch_or_none():
 
 def test_what_does_not_buy_two_epochs_of_the_whole_net_buys_some_of_its_last_stage():
     quick = {**MEASURED, "top_step_seconds": 0.2}
-    plan = make_plan(Settings(minutes=5), **quick)
-    left = 0.9 * (300 - 30 - 400 / 48 - 20)
-    left -= 0.01 * (4 * 1600 + 160) + 40 * (0.05 + 5e-5 * 1600)
-    assert 6 < left / (0.2 * (100 + 160 / 48))
-    assert (plan.epochs, plan.top_epochs) == (0, 6)
-    assert plan.top_seconds == pytest.approx(plan.top_epochs * 0.2 * (100 + 160 / 48))
+    plan = make_plan(Settings(minutes=3), **quick)
+    left = 0.9 * (180 - 30 - 400 / 48 - 20)
+    left -= 0.01 * (1600 + 160) + 40 * (0.05 + 5e-5 * 1600)
+    epoch = 0.2 * (100 + 160 / 48)
+    assert (plan.variants, plan.epochs, plan.top_epochs) == (1, 0, int(left / epoch))
+    assert plan.top_seconds == pytest.approx(plan.top_epochs * epoch)
     assert "last stage" in str(plan)
     assert make_plan(Settings(minutes=10), **quick).top_epochs == 0
 

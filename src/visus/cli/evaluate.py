@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from visus.cli._options import Json, Model, Runtime, Views
 from visus.cli._output import console, message, print_json, print_table
 from visus.structures import Estimate, InputError
 
@@ -25,7 +26,7 @@ _CLASSES = 50  # that the terminal shows; all of them are in --json and in the r
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A run folder or a .keras file.", show_default=False)],
+    model: Model,
     data: Annotated[
         str,
         typer.Argument(
@@ -42,15 +43,13 @@ def evaluate(
     against: Annotated[
         str | None, typer.Option(help="A second model, compared on the same pictures.", metavar="MODEL")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    json: Json = False,
     out: Annotated[
         Path | None,
         typer.Option(help="Write report.html, predictions.csv and plots into this folder.", metavar="DIR"),
     ] = None,
-    tta: Annotated[
-        str | None, typer.Option(help="Average over views of each picture: flip, five-crop, ten-crop, ...")
-    ] = None,
-    runtime: Annotated[str, typer.Option(help="auto, litert, openvino, onnxruntime or keras.")] = "auto",
+    tta: Views = None,
+    runtime: Runtime = "auto",
     seed: Annotated[int, typer.Option(help="Seeds the bootstrap.")] = 0,
 ) -> None:
     """Judge a model on labelled pictures, or two models on the same ones.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from visus.cli._options import Json, Model, Pictures
 from visus.cli._output import message, print_json, print_table
 from visus.cli._pictures import Named, named_pictures, shown
 from visus.structures import InputError
@@ -19,14 +20,8 @@ METHODS = ("grad-cam", "occlusion")
 
 
 def explain(
-    model: Annotated[str, typer.Argument(help="A run folder or a .keras file.", show_default=False)],
-    pictures: Annotated[
-        list[str],
-        typer.Argument(
-            help="Files, folders, patterns such as 'photos/*.jpg', or - for a list of files on stdin.",
-            show_default=False,
-        ),
-    ],
+    model: Model,
+    pictures: Pictures,
     out: Annotated[Path, typer.Option(help="Folder for the pictures and explain.json.", show_default=False)],
     class_name: Annotated[
         str | None, typer.Option("--class", help="The class to explain; by default the predicted one.")
@@ -35,7 +30,7 @@ def explain(
         str, typer.Option(help="grad-cam (fast) or occlusion (asks only the output).")
     ] = "grad-cam",
     layer: Annotated[str | None, typer.Option(help="Grad-CAM: the layer to look at.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    json: Json = False,
 ) -> None:
     """Show where in a picture the evidence for a class lies.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from visus.cli._options import Json
 from visus.cli._output import message, print_json, print_table
 from visus.structures import Estimate, InputError
 
@@ -45,7 +46,7 @@ def models(
     pareto: Annotated[
         bool, typer.Option("--pareto", help="Only models that no other beats in both cost and accuracy.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the models: size, cost, accuracy, time here; pick by constraints.
 

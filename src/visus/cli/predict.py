@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from visus.cli._options import Json, Model, Pictures, Runtime, Views
 from visus.cli._output import message, print_json
 from visus.cli._pictures import Named, named_pictures, shown
 from visus.structures import InputError
@@ -27,24 +28,16 @@ FORMATS = ("table", "csv", "jsonl", "json")
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="A run folder or a .keras file.", show_default=False)],
-    pictures: Annotated[
-        list[str],
-        typer.Argument(
-            help="Files, folders, patterns such as 'photos/*.jpg', or - for a list of files on stdin.",
-            show_default=False,
-        ),
-    ],
+    model: Model,
+    pictures: Pictures,
     top: Annotated[int | None, typer.Option(help="How many classes to name; 3 by default.", min=1)] = None,
     format: Annotated[
         str | None,
         typer.Option(help="table, csv, jsonl or json; by default what the suffix of --out says, or table."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    json: Json = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")] = None,
-    tta: Annotated[
-        str | None, typer.Option(help="Average over views of each picture: flip, five-crop, ten-crop, ...")
-    ] = None,
+    tta: Views = None,
     also: Annotated[
         list[str] | None,
         typer.Option("--and", help="Average with this model too; repeatable.", metavar="MODEL"),
@@ -53,7 +46,7 @@ def predict(
         Path | None,
         typer.Option(help="Also write each picture with its best classes below it here.", metavar="DIR"),
     ] = None,
-    runtime: Annotated[str, typer.Option(help="auto, litert, onnxruntime, openvino or keras.")] = "auto",
+    runtime: Runtime = "auto",
     batch: Annotated[int | None, typer.Option(help="Pictures computed in one call.", min=1)] = None,
 ) -> None:
     """Say what is on pictures.

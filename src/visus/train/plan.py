@@ -97,14 +97,14 @@ def make_plan(
         >>> plan = make_plan(Settings(minutes=10), train=1600, val=160, judged=400, step_seconds=1.0,
         ...                  view_seconds=0.01, elapsed=30.0)
         >>> plan.variants, plan.epochs, plan.steps
-        (4, 3, 100)
+        (4, 4, 100)
 
     An epoch of the last stage costs much less than one of the whole net; in a small budget it is what learns:
 
         >>> plan = make_plan(Settings(minutes=4), train=1600, val=160, judged=400, step_seconds=1.0,
         ...                  view_seconds=0.01, elapsed=30.0, top_step_seconds=0.2)
         >>> plan.variants, plan.top_epochs, plan.epochs
-        (4, 3, 0)
+        (1, 6, 0)
     """
     steps = -(-train // settings.batch_size)
     forward = step_seconds / settings.batch_size / 3  # forward is about a third of a step
@@ -132,8 +132,11 @@ def make_plan(
             epochs = int(np.clip(left / (steps * step_seconds + val * forward), 0, MOST_EPOCHS))
             if epochs < 2 and top_step_seconds is not None:
                 # A hurried pass over the whole net makes it worse: its last stage learns more in that time.
+                # One view is enough for that, and leaves time for more epochs.
+                left += head_seconds()
+                variants, epochs = 1, 0
+                left -= head_seconds()
                 top_epochs = int(np.clip(left / top_epoch, 0, MOST_TOP_EPOCHS))
-                epochs = 0
             elif epochs == 0 and left > 30 * step_seconds:
                 epochs, steps = 1, int((left - val * forward) / step_seconds)
     return Plan(
