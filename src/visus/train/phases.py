@@ -55,7 +55,7 @@ from visus.train.features import (
 from visus.train.freeze import freeze_for_tuning
 from visus.train.groups import exempt_from_decay
 from visus.train.judge import judge
-from visus.train.plan import Plan, make_plan
+from visus.train.plan import SECONDS_TO_FINISH, SECONDS_WORTH_MEASURING, Plan, make_plan
 from visus.train.run import Run
 from visus.train.schedules import as_keras, warm_up_cosine
 from visus.train.settings import Settings
@@ -246,20 +246,27 @@ class Training:
         if "plan" in self.run.record:
             return Plan(**self.run.record["plan"])
         settings = self.settings
-        batches = self._pipeline(
-            "train", policy=settings.policy, shuffle=True, batch_size=settings.batch_size
-        ).epoch()
-        hurried = settings.minutes is not None and settings.epochs is None
+        train, val = len(self.sets["train"]), len(self.sets.get("val", ()))
+        judged = next((len(self.dataset.split(s)) for s in ("test", "val") if s in self.dataset.splits), 0)
+        view = None if trunk is None else self._seconds_of_a_view(trunk)
+        hurried = settings.minutes is not None and settings.epochs is None and view is not None
+        step, top_step = 0.0, None
+        left = 60 * (settings.minutes or 0) - self._elapsed() - SECONDS_TO_FINISH
+        left -= (view or 0.0) * (train + val + judged)
+        if settings.epochs != 0 and not (hurried and left < SECONDS_WORTH_MEASURING):
+            batches = self._pipeline(
+                "train", policy=settings.policy, shuffle=True, batch_size=settings.batch_size
+            ).epoch()
+            step = self._seconds_of_a_step(self.model, next(batches))
+            top_step = self._seconds_of_a_top_step() if hurried else None
         plan = make_plan(
             settings,
-            train=len(self.sets["train"]),
-            val=len(self.sets.get("val", ())),
-            judged=len(self.dataset.split("test" if "test" in self.dataset.splits else "val"))
-            if {"test", "val"} & set(self.dataset.splits)
-            else 0,
-            step_seconds=0.0 if settings.epochs == 0 else self._seconds_of_a_step(self.model, next(batches)),
-            view_seconds=None if trunk is None else self._seconds_of_a_view(trunk),
-            top_step_seconds=self._seconds_of_a_top_step() if hurried and trunk is not None else None,
+            train=train,
+            val=val,
+            judged=judged,
+            step_seconds=step,
+            view_seconds=view,
+            top_step_seconds=top_step,
             elapsed=self._elapsed(),
         )
         self.say(str(plan))

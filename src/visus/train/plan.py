@@ -20,6 +20,8 @@ MOST_TOP_EPOCHS = 6
 """Likewise for the last stage alone."""
 SECONDS_TO_FINISH = 20.0
 """For saving, compiling, Grad-CAM and the report, whatever the number of pictures."""
+SECONDS_WORTH_MEASURING = 40.0
+"""To time a step of the whole net takes some 15 s: too much of a budget in which less than this is left."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def make_plan(
     epochs = settings.epochs
     if epochs is None:
         epochs = SCRATCH_EPOCHS if view_seconds is None else DEFAULT_EPOCHS
+        epochs = epochs if step_seconds else 0
 
     def head_seconds() -> float:
         if view_seconds is None:
