@@ -97,3 +97,13 @@ def test_what_a_list_cannot_hold(folder):
     bad = sample.replace(image=folder / "a\nb.jpg")
     with pytest.raises(InputError, match="one line"):
         text_lines.write(Dataset((bad,), ("x", "y")), folder / "bad.txt")
+
+
+def test_a_list_that_is_not_utf_8_is_read_with_a_note(tmp_path):
+    (tmp_path / "café.png").touch()
+    (tmp_path / "l.txt").write_bytes("café.png größer\n".encode("cp1252"))
+    data = text_lines.read(tmp_path / "l.txt")
+    assert data.class_names == ("größer",)
+    assert data.notes == ("l.txt is not UTF-8; it was read as cp1252.",)
+    with pytest.raises(InputError, match="no encoding named 'nonsense'"):
+        text_lines.read(tmp_path / "l.txt", encoding="nonsense")

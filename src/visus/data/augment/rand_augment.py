@@ -24,7 +24,20 @@ from visus.data.augment.op import Choice, Hazard, Op, Parameters
 
 
 @dataclass(frozen=True)
-class RandAugment(Choice):
+class _Chosen(Choice):
+    """What was drawn stands in `chosen`: names and parameters of ops, `{}` for none."""
+
+    def steps(self, parameters: Parameters) -> list[tuple[Op, Parameters]]:
+        """The chosen ops."""
+        return [(_OPS[c["op"]], c["parameters"]) for c in parameters["chosen"] if c]
+
+    def identity(self, image_size: tuple[int, int]) -> Parameters:
+        """No op."""
+        return {"chosen": []}
+
+
+@dataclass(frozen=True)
+class RandAugment(_Chosen):
     """`count` ops of 14, each as likely, all at one magnitude (Cubuk et al. 2019), the sign drawn for each.
 
     PIL's names in the paper: Color is `Saturation` here, Brightness is `Exposure`, Translate is `Shift`.
@@ -49,14 +62,6 @@ class RandAugment(Choice):
         chosen = [_choose(rng, _NARROW, self.magnitude / 10) for _ in range(self.count)]
         return {"chosen": chosen}
 
-    def steps(self, parameters: Parameters) -> list[tuple[Op, Parameters]]:
-        """The chosen ops."""
-        return _steps(parameters)
-
-    def identity(self, image_size: tuple[int, int]) -> Parameters:
-        """No op."""
-        return {"chosen": []}
-
     @property
     def hazards(self) -> frozenset[Hazard]:
         """Solarize inverts colours, Saturation takes them away."""
@@ -64,7 +69,7 @@ class RandAugment(Choice):
 
 
 @dataclass(frozen=True)
-class TrivialAugment(Choice):
+class TrivialAugment(_Chosen):
     """One op of 14 at a magnitude drawn anew for each picture (Müller and Hutter 2021); nothing to tune.
 
     Attributes:
@@ -77,14 +82,6 @@ class TrivialAugment(Choice):
         """`chosen`: the op with its parameters."""
         magnitude = int(rng.integers(31)) / 30
         return {"chosen": [_choose(rng, _WIDE if self.wide else _NARROW, magnitude)]}
-
-    def steps(self, parameters: Parameters) -> list[tuple[Op, Parameters]]:
-        """The chosen op."""
-        return _steps(parameters)
-
-    def identity(self, image_size: tuple[int, int]) -> Parameters:
-        """No op."""
-        return {"chosen": []}
 
     @property
     def hazards(self) -> frozenset[Hazard]:
@@ -148,7 +145,3 @@ def _choose(rng: np.random.Generator, space: _Space, magnitude: float) -> dict[s
     )
     entry = entries[int(rng.integers(len(entries)))]
     return {} if entry is None else {"op": entry[0], "parameters": entry[1]}
-
-
-def _steps(parameters: Parameters) -> list[tuple[Op, Parameters]]:
-    return [(_OPS[c["op"]], c["parameters"]) for c in parameters["chosen"] if c]

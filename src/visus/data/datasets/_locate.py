@@ -67,6 +67,11 @@ def locate(
     return cached
 
 
+def inside(folder: Path, *names: str) -> Path:
+    """The first of these folders below that is there, as an archive has it, or else the folder itself."""
+    return next((folder / name for name in names if (folder / name).is_dir()), folder)
+
+
 def _by_hand(module: ModuleType, name: str, names: Sequence[str], cached: Path, package: str | None) -> str:
     way = f"`pip install {package}` brings it; or get it" if package else "Get it"
     return (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from visus.data.dataset import Dataset
 from visus.data.datasets._download import File
-from visus.data.datasets._locate import locate
+from visus.data.datasets._locate import inside, locate
 from visus.data.formats import class_folders, file_names
 
 DESCRIPTION = "photos of cats and dogs, 25,000 pictures without a split, 825 MB (about 60 of them are broken)"
@@ -40,7 +40,7 @@ def load(folder: str | Path | None = None) -> Dataset:
         InputError: They are not here and cannot be downloaded.
     """
     found = locate(sys.modules[__name__], folder, ("cats-and-dogs",))
-    inner = next((found / n for n in ("PetImages", "cats_and_dogs_filtered") if (found / n).is_dir()), found)
+    inner = inside(found, "PetImages", "cats_and_dogs_filtered")
     if class_folders.sniff(inner):
         return replace(class_folders.read(inner), name="cats-and-dogs")
     return replace(file_names.read(inner, pattern="first_dot"), name="cats-and-dogs")

@@ -9,7 +9,7 @@ import numpy as np
 
 from visus.data.dataset import Dataset
 from visus.data.datasets._download import File
-from visus.data.datasets._locate import locate
+from visus.data.datasets._locate import inside, locate
 from visus.data.formats._labels import read_names
 from visus.data.formats.arrays import from_arrays
 from visus.structures import InputError
@@ -40,7 +40,7 @@ def load(folder: str | Path | None = None) -> Dataset:
         InputError: It is not here and cannot be downloaded, or a file is no whole number of records.
     """
     found = locate(sys.modules[__name__], folder, ("cifar-10",))
-    root = found / "cifar-10-batches-bin" if (found / "cifar-10-batches-bin").is_dir() else found
+    root = inside(found, "cifar-10-batches-bin")
     if not (root / "batches.meta.txt").is_file():
         raise InputError(f"{root} has no batches.meta.txt. Expected there: {LAYOUT}.")
     names = read_names(root / "batches.meta.txt")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from visus.data.dataset import Dataset
 from visus.data.datasets._download import File
-from visus.data.datasets._locate import locate
+from visus.data.datasets._locate import inside, locate
 from visus.data.formats import class_folders
 
 DESCRIPTION = "photos of 5 flowers (tf_flowers), 3,670 pictures without a split, 229 MB"
@@ -37,5 +37,4 @@ def load(folder: str | Path | None = None) -> Dataset:
         InputError: They are not here and cannot be downloaded.
     """
     found = locate(sys.modules[__name__], folder, ("flowers5", "flower_photos"))
-    inner = found / "flower_photos"
-    return replace(class_folders.read(inner if inner.is_dir() else found), name=found.name)
+    return replace(class_folders.read(inside(found, "flower_photos")), name=found.name)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from visus.data.dataset import Dataset
 from visus.data.datasets._download import File
-from visus.data.datasets._locate import locate
+from visus.data.datasets._locate import inside, locate
 from visus.data.formats import file_names
 
 DESCRIPTION = "tissue tiles of colorectal cancer, 150 x 150 RGB, 8 classes of 625, without a split, 258 MB"
@@ -41,5 +41,5 @@ def load(folder: str | Path | None = None) -> Dataset:
         InputError: They are not here and cannot be downloaded.
     """
     found = locate(sys.modules[__name__], folder, ("Kather_texture_2016_image_tiles_5000",))
-    inner = found / "Kather_texture_2016_image_tiles_5000"
-    return replace(file_names.read(inner if inner.is_dir() else found, pattern=PATTERN), name="histology")
+    inner = inside(found, "Kather_texture_2016_image_tiles_5000")
+    return replace(file_names.read(inner, pattern=PATTERN), name="histology")

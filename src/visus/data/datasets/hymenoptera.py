@@ -8,7 +8,7 @@ from pathlib import Path
 
 from visus.data.dataset import Dataset
 from visus.data.datasets._download import File
-from visus.data.datasets._locate import locate
+from visus.data.datasets._locate import inside, locate
 from visus.data.formats import class_folders
 
 DESCRIPTION = "ants and bees, 244 train + 153 val pictures, 47 MB"
@@ -35,8 +35,7 @@ def load(folder: str | Path | None = None) -> Dataset:
         InputError: They are not here and cannot be downloaded.
     """
     found = locate(sys.modules[__name__], folder, ("hymenoptera_data",))
-    inner = found / "hymenoptera_data"
-    dataset = class_folders.read(inner if inner.is_dir() else found)
+    dataset = class_folders.read(inside(found, "hymenoptera_data"))
     kept = tuple(s for s in dataset if not s.source.endswith("/imageNotFound.gif"))
     notes = (
         dataset.notes if len(kept) == len(dataset) else (*dataset.notes, "imageNotFound.gif was left out.")

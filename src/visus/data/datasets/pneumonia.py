@@ -9,7 +9,7 @@ from pathlib import Path
 
 from visus.data.dataset import Dataset
 from visus.data.datasets._download import File
-from visus.data.datasets._locate import locate
+from visus.data.datasets._locate import inside, locate
 from visus.data.formats import class_folders
 
 DESCRIPTION = (
@@ -33,10 +33,7 @@ def load(folder: str | Path | None = None) -> Dataset:
         InputError: They are not here; the message says where to get them.
     """
     found = locate(sys.modules[__name__], folder, ("chest_xray", "chest-xray-pneumonia"))
-    inner = next(
-        (f for f in (found / "chest_xray" / "chest_xray", found / "chest_xray") if f.is_dir()), found
-    )
-    dataset = class_folders.read(inner)
+    dataset = class_folders.read(inside(found, "chest_xray/chest_xray", "chest_xray"))
     samples = tuple(
         s.replace(group=match[0]) if (match := _PATIENT.search(Path(s.source).name)) else s for s in dataset
     )

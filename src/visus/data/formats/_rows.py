@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from visus.data.formats._labels import shortened
 from visus.data.formats._walk import SPLITS, printable
@@ -17,6 +17,7 @@ from visus.structures import InputError
 MAX_LINE = 1 << 20
 
 Missing = Literal["error", "skip"]
+_Parsed = TypeVar("_Parsed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,29 @@ def lines_of(path: Path, encoding: str) -> Iterator[str]:
             yield line
 
 
-def encodings(path: Path, given: str | None) -> tuple[str, ...]:
+def decoded(
+    path: Path, given: str | None, parse: Callable[[str], Iterable[_Parsed]]
+) -> tuple[list[_Parsed], list[str]]:
+    """What `parse(encoding)` makes of a text file in the first encoding that fits, and a note if it is not UTF-8.
+
+    Raises:
+        InputError: There is no encoding of the given name, or none fits.
+    """
+    candidates = _encodings(path, given)
+    for candidate in candidates:
+        try:
+            parsed = list(parse(candidate))
+        except UnicodeError:
+            continue
+        except LookupError:
+            raise InputError(f"There is no encoding named {given!r}.") from None
+        if candidate == candidates[0]:
+            return parsed, []
+        return parsed, [f"{printable(path.name)} is not UTF-8; it was read as {candidate}."]
+    raise InputError(f"{printable(path)} cannot be read as {', '.join(candidates)}. Pass its encoding.")
+
+
+def _encodings(path: Path, given: str | None) -> tuple[str, ...]:
     """The encodings to try, in order: the given one; that of the byte order mark; UTF-8, Windows, Latin-1."""
     if given is not None:
         return (given,)

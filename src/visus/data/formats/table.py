@@ -15,7 +15,7 @@ import numpy as np
 
 from visus.data.dataset import Dataset
 from visus.data.formats._labels import check_names, index_labels, shortened
-from visus.data.formats._rows import Missing, Row, below, encodings, lines_of, place, split_name
+from visus.data.formats._rows import Missing, Row, below, decoded, lines_of, place, split_name
 from visus.data.formats._walk import SPLITS, is_hidden, is_picture, printable
 from visus.structures import Classification, InputError, Sample
 
@@ -247,24 +247,9 @@ class _Table:
     @classmethod
     def open(cls, file: Path, header: bool | None, delimiter: str | None, encoding: str | None) -> _Table:
         """Reads a file in the first encoding that fits."""
-        candidates = encodings(file, encoding)
-        for candidate in candidates:
-            try:
-                records = list(_records(file, candidate, delimiter))
-                break
-            except UnicodeError:
-                continue
-            except LookupError:
-                raise InputError(f"There is no encoding named {encoding!r}.") from None
-        else:
-            raise InputError(
-                f"{printable(file)} cannot be read as {', '.join(candidates)}. Pass its encoding."
-            )
+        records, notes = decoded(file, encoding, lambda chosen: _records(file, chosen, delimiter))
         if not records:
             raise InputError(f"{printable(file)} is empty.")
-        notes = []
-        if candidate != candidates[0]:
-            notes.append(f"{printable(file.name)} is not UTF-8; it was read as {candidate}.")
         if header is None:
             first = [cell.strip() for cell in records[0][1]]
             header = any(cell.lower() in _PATH for cell in first) or not any(map(is_picture, first))

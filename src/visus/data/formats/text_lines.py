@@ -8,7 +8,7 @@ from pathlib import Path
 
 from visus.data.dataset import Dataset
 from visus.data.formats._labels import index_labels, shortened
-from visus.data.formats._rows import Missing, Row, below, encodings, lines_of, place
+from visus.data.formats._rows import Missing, Row, below, decoded, lines_of, place
 from visus.data.formats._walk import SPLITS, is_picture, printable
 from visus.structures import Classification, InputError, Sample
 
@@ -72,19 +72,10 @@ def read(
     path = Path(path)
     if not path.is_file():
         raise InputError(f"A list of pictures is a text file, and {printable(path)} is none.")
-    for candidate in (candidates := encodings(path, encoding)):
-        try:
-            rows = list(_rows(path, candidate, separator, comments))
-            break
-        except UnicodeError:
-            continue
-        except LookupError:
-            raise InputError(f"There is no encoding named {encoding!r}.") from None
-    else:
-        raise InputError(f"{printable(path)} cannot be read as {', '.join(candidates)}. Pass its encoding.")
+    rows, notes = decoded(path, encoding, lambda chosen: _rows(path, chosen, separator, comments))
     if not rows:
         raise InputError(f"{printable(path)} has no line that names a picture.")
-    placed, start, notes = place(rows, path.parent, None if root is None else Path(root), missing=missing)
+    placed, start, found = place(rows, path.parent, None if root is None else Path(root), missing=missing)
     if not placed:
         raise InputError(f"None of the {len(rows)} pictures listed in {printable(path)} exists.")
     labels, names = index_labels(
@@ -94,7 +85,7 @@ def read(
     samples = tuple(
         Sample(p.path, Classification(label=i), p.source, split=split) for p, i in zip(placed, labels)
     )
-    return Dataset(samples, names, name=printable(path.stem), root=start, notes=tuple(notes))
+    return Dataset(samples, names, name=printable(path.stem), root=start, notes=(*notes, *found))
 
 
 def write(dataset: Dataset, path: str | Path) -> tuple[str, ...]:
