@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 BACKENDS := .venv-backends
 UV_VERSION := 0.13.8
+# Where this is set, every process compiles all of TensorFlow's and Keras' sources again: 12 s each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check format lint types imports bench docs backends lock clean
 

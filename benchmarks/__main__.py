@@ -19,6 +19,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
@@ -45,6 +46,18 @@ def missing(name: str) -> str | None:
     if ".venv-backends" in text and not (ROOT / ".venv-backends").is_dir():
         return "it needs the environment with the other backends, which `make backends` builds"
     return None
+
+
+def require(name: str) -> None:
+    """Ends a benchmark that was started by itself, where something is missing."""
+    if reason := missing(name):
+        refuse(f"{name} was not run: {reason}.")
+
+
+def refuse(sentence: str) -> NoReturn:
+    """Says a sentence on stderr and ends with exit code 2."""
+    print(sentence, file=sys.stderr)
+    raise SystemExit(2)
 
 
 def main() -> int:

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from benchmarks.__main__ import require
 from visus.image import prepare, read
 from visus.structures import ImageSpec
 
@@ -63,9 +64,8 @@ def measure(paths: list[Path], threads: int) -> dict[str, float]:
 
 
 def main() -> None:
-    root = os.environ.get("VISUS_DATA")
-    if not root:
-        sys.exit("This benchmark needs real photographs: set VISUS_DATA.")
+    require("decode")
+    root = os.environ["VISUS_DATA"]
     cv2.setNumThreads(1)  # the threads below are the only ones
     rows = []
     for name, pattern in SETS.items():

@@ -12,6 +12,7 @@ import time
 
 import keras
 
+from benchmarks.__main__ import require
 from visus import data, models
 from visus.data.pipeline import Pipeline
 from visus.train.features import FeatureStream, cached_features, compile_trunk, head_model
@@ -23,6 +24,7 @@ def main() -> None:
 
     from visus.data.store import PictureStore
 
+    require("feature_cache")
     dataset = data.load("flowers").split("train")
     model = models.create("efficientnet-lite0", class_names=dataset.class_names)
     store = PictureStore.build(dataset, shorter_side=224)

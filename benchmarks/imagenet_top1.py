@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import csv
 import os
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.__main__ import refuse
 
 
 def measure(folder: Path, limit: int | None = None) -> dict[str, float]:
@@ -45,7 +46,7 @@ def measure(folder: Path, limit: int | None = None) -> dict[str, float]:
 def main() -> None:
     folder = Path(os.environ.get("VISUS_DATA", "")) / "imagenet_samples"
     if not (folder / "images.csv").is_file():
-        sys.exit("Set VISUS_DATA to the folder that holds imagenet_samples.")
+        refuse("imagenet_top1 was not run: set VISUS_DATA to the folder that holds imagenet_samples.")
     figures = measure(folder)
     print(
         f"EfficientNet-Lite0 on {figures['pictures']:.0f} ImageNet training pictures in "

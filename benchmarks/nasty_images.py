@@ -16,6 +16,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from benchmarks.__main__ import refuse
+
 MEMORY = 4 << 30
 SECONDS = 120
 
@@ -129,7 +131,7 @@ def main() -> None:
         return
     folder = Path(os.environ.get("VISUS_DATA", "")) / "nasty_images"
     if not (folder / "manifest.csv").is_file():
-        sys.exit("This benchmark needs the folder nasty_images in VISUS_DATA.")
+        refuse("nasty_images was not run: set VISUS_DATA to the folder that holds nasty_images.")
     start = time.perf_counter()
     records, noise = run(folder)
     outcomes = Counter(record["outcome"] for record in records)

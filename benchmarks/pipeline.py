@@ -4,6 +4,7 @@
 
 The peer does what `torchvision.datasets.ImageFolder` with Resize(256), CenterCrop(224), ToTensor and Normalize does,
 written out in Pillow and NumPy, with one worker process for each core (as torch's DataLoader has). Runs alternate.
+`later epochs` is the same pipeline on a `PictureStore`, which is what `visus train` reads from after the first pass.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.__main__ import require
 from visus.data import Dataset
 from visus.data.pipeline import Pipeline
+from visus.data.store import PictureStore
 from visus.image.io import ImageError, read
 from visus.structures import Classification, ImageSpec, Sample
 
@@ -50,7 +53,8 @@ def rate(count: int, run: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    root = Path(os.environ.get("VISUS_DATA", ""))
+    require("pipeline")
+    root = Path(os.environ["VISUS_DATA"])
     sets = {
         name: sorted(path for path in (root / folder).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))[
             :1000
@@ -62,7 +66,8 @@ def main() -> None:
         )
     }
     print(
-        f"{'pictures':18} {'pipeline':>10} {'decode only':>12} {'ratio':>6} {'Pillow':>8} {'ratio':>6}   (pictures/s)"
+        f"{'pictures':18} {'pipeline':>10} {'decode only':>12} {'ratio':>6} {'Pillow':>8} {'ratio':>6} "
+        f"{'later epochs':>13} {'ratio to Pillow':>16}   (pictures/s)"
     )
     with ProcessPoolExecutor(CORES) as processes, ThreadPoolExecutor(CORES) as threads:
         for name, paths in sets.items():
@@ -71,6 +76,10 @@ def main() -> None:
                 continue
             samples = tuple(Sample(path, Classification(label=0), str(path)) for path in paths)
             pipeline = Pipeline(Dataset(samples, ("any",)), ImageSpec(224, 224, resize="crop"), batch_size=16)
+            spec = pipeline.spec
+            side = round(min(spec.size) / spec.crop_fraction)
+            store = PictureStore.build(Dataset(samples, ("any",)), shorter_side=side)
+            later = Pipeline(store.dataset, spec, batch_size=16, pictures=store)
             batches = [[str(p) for p in paths[i : i + 16]] for i in range(0, len(paths), 16)]
 
             def decode_only(path: Path) -> None:
@@ -84,11 +93,13 @@ def main() -> None:
                         rate(len(paths), lambda pipeline=pipeline: sum(1 for _ in pipeline.epoch())),
                         rate(len(paths), lambda paths=paths: list(threads.map(decode_only, paths))),
                         rate(len(paths), lambda batches=batches: list(processes.map(peer_batch, batches))),
+                        rate(len(paths), lambda later=later: sum(1 for _ in later.epoch())),
                     )
                 )
-            ours, decode, theirs = np.median(runs[1:], axis=0)
+            ours, decode, theirs, cached = np.median(runs[1:], axis=0)
             print(
-                f"{name:18} {ours:10.0f} {decode:12.0f} {ours / decode:6.2f} {theirs:8.0f} {ours / theirs:6.2f}"
+                f"{name:18} {ours:10.0f} {decode:12.0f} {ours / decode:6.2f} {theirs:8.0f} {ours / theirs:6.2f} "
+                f"{cached:13.0f} {cached / theirs:16.2f}"
             )
             for stage, row in pipeline.statistics().items():
                 print(f"    {stage:8} {row['mean_ms']:7.2f} ms mean {row['p95_ms']:7.2f} ms p95")

@@ -9,7 +9,6 @@ that duration, whatever it is doing then (reading, caching features, either phas
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import signal
 import subprocess
@@ -18,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.__main__ import require
 from visus.train import Run
 
 OPTIONS = [
@@ -46,8 +46,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    if "VISUS_DATA" not in os.environ:
-        raise SystemExit("resume_kills needs the flowers in the folder named by VISUS_DATA.")
+    require("resume_kills")
     rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as scratch:
         begin = time.monotonic()

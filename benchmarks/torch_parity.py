@@ -12,6 +12,8 @@ import sys
 
 import numpy as np
 
+from benchmarks.__main__ import require
+
 
 def lite0(weights, images):
     """EfficientNet-Lite0's logits for float32 `(B, 3, h, w)` 0..255, straight from the torch state dict."""
@@ -71,10 +73,7 @@ def measure(size: tuple[int, int] = (224, 224), batch: int = 4) -> dict[str, flo
 
 
 def main() -> None:
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        sys.exit("This comparison needs torch, which is not installed here: pip install visus[torch].")
+    require("torch_parity")
     for size in ((224, 224), (160, 225)):
         figures = measure(size)
         print(

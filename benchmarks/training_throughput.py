@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
+
+from benchmarks.__main__ import ROOT, refuse, require
 
 BATCH, SIZE, STEPS = 16, 224, 6
 NETS = ("MobileNetV2", "ResNet50")
@@ -116,7 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--torch", default=".venv-backends/bin/python")
+    parser.add_argument("--torch", help="an interpreter that has torch")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--side", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -125,9 +128,16 @@ def main() -> None:
         print(json.dumps({"rate": (keras_side if side == "keras" else torch_side)(name)}))
         return
 
+    if options.torch is None:
+        require("training_throughput")
+    torch = options.torch or str(ROOT / ".venv-backends" / "bin" / "python")
+    asked = [torch, "-c", "import torch"]
+    if shutil.which(torch) is None or subprocess.run(asked, capture_output=True, check=False).returncode:
+        refuse(f"training_throughput was not run: {torch} has no torch; `make backends` builds one that has.")
+
     def measure(python: str, side: str, name: str) -> float:
-        command = [python, __file__, "--side", side, name]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        command = [python, "-m", "benchmarks.training_throughput", "--side", side, name]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
         return float(json.loads(done.stdout.splitlines()[-1])["rate"])
 
     print(
@@ -135,7 +145,7 @@ def main() -> None:
     )
     for name in NETS:
         pairs = [
-            (measure(sys.executable, "keras", name), measure(options.torch, "torch", name))
+            (measure(sys.executable, "keras", name), measure(torch, "torch", name))
             for _ in range(options.rounds)
         ]
         ours, theirs = (statistics.median(side) for side in zip(*pairs))

@@ -149,6 +149,24 @@ def test_benchmarks_say_what_they_miss(monkeypatch, tmp_path):
     assert benchmarks.missing("other") is None
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("decode",), "set VISUS_DATA"),
+        (("imagenet_top1",), "set VISUS_DATA"),
+        (("training_throughput", "--torch", "nowhere/python"), "`make backends`"),
+    ],
+)
+def test_a_benchmark_by_itself_says_what_it_misses_in_one_line(monkeypatch, arguments, reason):
+    monkeypatch.delenv("VISUS_DATA", raising=False)
+    command = [sys.executable, "-m", f"benchmarks.{arguments[0]}", *arguments[1:]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"{arguments[0]} was not run: ")
+    assert reason in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_benchmarks_are_listed():
     command = [sys.executable, "-m", "benchmarks", "--list"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

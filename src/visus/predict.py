@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from visus.data.store import decode
 from visus.evaluate import uncertain
 from visus.image.prepare import prepare
+from visus.models.scores import probabilities
 from visus.runtime.compiled import Runtime, compile, usable_cores
 from visus.structures import Classification, ImageSpec, InputError, Sample
 
@@ -247,20 +248,6 @@ def predict(
         ...     print(prediction.source, prediction.result)
     """
     return Predictor(model, **options)(pictures)
-
-
-def probabilities(logits: NDArray[np.floating], multi_label: bool = False) -> Any:
-    """float64 `(B, K)` probabilities of logits: a softmax over the classes, or a sigmoid for each.
-
-    Example:
-        >>> probabilities(np.array([[0.0, 0.0]])).tolist()
-        [[0.5, 0.5]]
-    """
-    logits = logits.astype(np.float64)
-    if multi_label:
-        return np.exp(-np.logaddexp(0.0, -logits))
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,10 @@
 """`visus explain`: pictures with heat maps, and their figures."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 
-from visus.cli.main import main
 from visus.image.io import read, write
 from visus.models import create, save
 
@@ -30,27 +28,10 @@ def home(tmp_path_factory):
     return home
 
 
-@pytest.fixture
-def visus(home, monkeypatch, capfd):
-    monkeypatch.chdir(home)
-    monkeypatch.setenv("VISUS_CACHE", str(home / "cache"))
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["visus", "explain", *map(str, arguments)])
-        try:
-            main()
-            code = 0
-        except SystemExit as done:
-            code = done.code or 0
-        return code, *capfd.readouterr()
-
-    return run
-
-
 @pytest.mark.parametrize("method", ["grad-cam", "occlusion"])
 def test_writes_a_picture_for_each(visus, home, method):
     out = home / method
-    code, stdout, _ = visus("model.keras", "photos", "--out", out, "--method", method, "--json")
+    code, stdout, _ = visus("explain", "model.keras", "photos", "--out", out, "--method", method, "--json")
     assert code == 0
     document = json.loads(stdout)
     assert document == json.loads((out / "explain.json").read_text())
@@ -71,7 +52,7 @@ def test_writes_a_picture_for_each(visus, home, method):
 
 
 def test_another_class_and_a_table(visus, home):
-    code, stdout, _ = visus("model.keras", "photos/a.png", "--out", "one", "--class", "cat")
+    code, stdout, _ = visus("explain", "model.keras", "photos/a.png", "--out", "one", "--class", "cat")
     assert code == 0
     assert "photos/a.png" in stdout
     assert "cat" in stdout
@@ -81,7 +62,7 @@ def test_another_class_and_a_table(visus, home):
 
 def test_a_bad_picture_is_a_row(visus, home):
     (home / "bad.jpg").write_text("nothing")
-    code, stdout, err = visus("model.keras", "bad.jpg", "photos/b.png", "--out", "two", "--json")
+    code, stdout, err = visus("explain", "model.keras", "bad.jpg", "photos/b.png", "--out", "two", "--json")
     document = json.loads(stdout)
     assert (code, document["errors"]) == (1, 1)
     assert "bad.jpg cannot be read" in document["pictures"][0]["error"]
@@ -104,6 +85,6 @@ def test_a_bad_picture_is_a_row(visus, home):
     ],
 )
 def test_wrong_usage(visus, arguments, reason):
-    code, stdout, err = visus(*arguments)
+    code, stdout, err = visus("explain", *arguments)
     assert (code, stdout) == (2, "")
     assert reason in err

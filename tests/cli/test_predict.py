@@ -12,7 +12,6 @@ import time
 import numpy as np
 import pytest
 
-from visus.cli.main import main
 from visus.image.io import read, write
 from visus.models import create, save
 from visus.predict import Predictor
@@ -33,25 +32,6 @@ def home(tmp_path_factory):
         write(home / "photos" / name, rng.integers(0, 256, (40, 70, 3), np.uint8))
     (home / "photos" / "notes.txt").write_text("not a picture, and not asked for")
     return home
-
-
-@pytest.fixture
-def visus(home, monkeypatch, capfd):
-    """Runs the command in the home folder: exit code, stdout, stderr."""
-    monkeypatch.chdir(home)
-    monkeypatch.setenv("VISUS_CACHE", str(home / "cache"))
-
-    def run(*arguments, stdin=b""):
-        monkeypatch.setattr(sys, "argv", ["visus", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        try:
-            main()
-            code = 0
-        except SystemExit as done:
-            code = done.code or 0
-        return code, *capfd.readouterr()
-
-    return run
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from visus.data.store import decode
 from visus.draw.heatmap import overlay as lay_over
 from visus.explain.place import to_picture
 from visus.image.prepare import prepare
-from visus.predict import probabilities
+from visus.models.scores import probabilities
 from visus.structures import InputError, Sample
 
 if TYPE_CHECKING:

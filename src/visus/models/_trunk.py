@@ -17,8 +17,7 @@ class Trunk(keras.Model):  # type: ignore[misc]
     Abstract. Classifiers, detectors and encoders are handed one. Its input is float32 `(B, h, w, c)` 0..255
     and its first layer normalises, so that the preprocessing of pretrained weights cannot be forgotten. To
     write: a constructor in three banners (layers, functional graph, configuration) that ends in
-        `super().__init__`, and
-    `get_config` for its own arguments.
+    `super().__init__`, and `get_config` for its own arguments.
 
     Args:
         image: The symbolic input.

@@ -37,7 +37,24 @@ PRINTED = {
     "vgg-16": (138_357_544, 14_714_688, 512),
     "vgg-19": (143_667_240, 20_024_384, 512),
 }
+# Word for word but for the links: "released under the Apache License", "MIT license", "BSD license", "BSD 3-clause
+# License", "Creative Commons Attribution License"; EfficientNet is younger than those pages.
+LICENCES = {
+    "mobilenet": "Apache-2.0",
+    "nasnet": "Apache-2.0",
+    "inception": "Apache-2.0",
+    "xception": "MIT",
+    "resnet": "MIT",
+    "resnet-v2": "BSD",
+    "densenet": "BSD-3-Clause",
+    "vgg": "CC-BY-4.0",
+    "efficientnet": "see the authors' page",
+}
 CHEAP = ("mobilenet", "mobilenet-v2", "resnet-50", "vgg-16", "densenet-121", "efficientnet-b0")
+
+
+def test_licences_are_those_that_the_documentation_of_keras_states():
+    assert {family: w["licence"] for family, w in keras_applications.WEIGHTS.items()} == LICENCES
 
 
 def test_the_catalogue_has_the_printed_table():

@@ -11,6 +11,7 @@ from keras import ops
 
 import visus
 from visus.models._trunk import Trunk
+from visus.models.scores import probabilities
 from visus.structures import Classification, ImageSpec, InputError
 
 FORMAT = 1  # of the configuration inside a saved model; a newer one is refused with a sentence
@@ -206,8 +207,7 @@ class Classifier(keras.Model):  # type: ignore[misc]
             >>> model.decode({"logits": np.array([[0.0, 1.0]])})[0].scores.round(4)   # doctest: +SKIP
             array([0.2689, 0.7311], dtype=float32)
         """
-        logits = np.asarray(outputs["logits"], np.float64)
-        scores = (sigmoid(logits) if self.multi_label else softmax(logits)).astype(np.float32)
+        scores = probabilities(outputs["logits"], self.multi_label).astype(np.float32)
         return [
             Classification(
                 label=int(np.argmax(row)),
@@ -348,6 +348,12 @@ def trunk_of(model: Classifier | Trunk) -> Trunk:
     return trunk
 
 
+def scaled_input(image_spec: ImageSpec) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The input of a network without pretrained weights, and its values divided by 255."""
+    image = keras.Input(image_spec.shape, name="image")
+    return image, keras.layers.Rescaling(1 / 255, dtype="float32", name="normalise")(image)
+
+
 def logits_layer(class_names: Sequence[str]) -> keras.layers.Dense:
     """The last layer, in float32 whatever the precision of the others."""
     return keras.layers.Dense(len(class_names), dtype="float32", name="logits")
@@ -388,14 +394,3 @@ def check_range(images: Any) -> None:
             f"Pictures come in as values 0..255, and the model normalises them itself. Received "
             f"{low:g}..{high:g}: leave out your own rescaling."
         )
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities over the last axis, without overflow."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
-
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """`1 / (1 + exp(-x))`, without overflow."""
-    return np.asarray(np.exp(-np.logaddexp(0.0, -logits)))

@@ -56,15 +56,21 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Licences as the publishers of the weights state them; Keras downloads the files and checks their hashes.
+# Licences as the documentation of Keras 2 states them for each family (keras-team/keras, until 2019 in
+# docs/templates/applications.md); of EfficientNet, which came later, nothing is said. Keras downloads the files and
+# checks their hashes.
 WEIGHTS: dict[str, dict[str, Any]] = {
     "mobilenet": {"data": "ImageNet-1k", "source": "keras.applications", "licence": "Apache-2.0"},
     "nasnet": {"data": "ImageNet-1k", "source": "keras.applications", "licence": "Apache-2.0"},
-    "efficientnet": {"data": "ImageNet-1k", "source": "keras.applications", "licence": "Apache-2.0"},
+    "efficientnet": {
+        "data": "ImageNet-1k",
+        "source": "keras.applications",
+        "licence": "see the authors' page",
+    },
     "inception": {"data": "ImageNet-1k", "source": "keras.applications", "licence": "Apache-2.0"},
     "xception": {"data": "ImageNet-1k", "source": "keras.applications", "licence": "MIT"},
     "resnet": {"data": "ImageNet-1k", "source": "keras.applications", "licence": "MIT"},
-    "resnet-v2": {"data": "ImageNet-1k", "source": "keras.applications", "licence": "MIT"},
+    "resnet-v2": {"data": "ImageNet-1k", "source": "keras.applications", "licence": "BSD"},
     "densenet": {"data": "ImageNet-1k", "source": "keras.applications", "licence": "BSD-3-Clause"},
     "vgg": {"data": "ImageNet-1k", "source": "keras.applications", "licence": "CC-BY-4.0"},
 }

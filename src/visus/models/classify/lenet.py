@@ -2,8 +2,8 @@
 
 Paper: LeCun, Bottou, Bengio, Haffner, "Gradient-Based Learning Applied to Document Recognition", 1998.
 
-For a gray 32 x 32 picture (28 x 28 is padded by 2): C1 6 maps 28 x 28, S2 14 x 14, C3 16 maps 10 x 10, S4 5 x
-5, C5 120, F6 84, one output for each class. With ten classes and full connections
+For a gray 32 x 32 picture (28 x 28 is padded by 2): C1 6 maps 28 x 28, S2 14 x 14, C3 16 maps 10 x 10,
+S4 5 x 5, C5 120, F6 84, one output for each class. With ten classes and full connections
 156 + 2,416 + 48,120 + 10,164 + 850 = 61,706 parameters.
 """
 
@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from visus.models.classify._base import Classifier, checked_names, logits_layer
+from visus.models.classify._base import Classifier, checked_names, logits_layer, scaled_input
 from visus.structures import ImageSpec, InputError
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -63,9 +63,8 @@ C3_INPUTS = (
 class LeNet5(Classifier):
     """LeNet-5 in three styles.
 
-    `classic`: tanh, average pooling, full connections, softmax. `modern`: ReLU and max pooling. `original`:
-        as in
-    the paper, with trainable pooling (12 and 32 parameters), the partial connections of C3 (1,516), the
+    `classic`: tanh, average pooling, full connections, softmax. `modern`: ReLU and max pooling. `original`: as
+    in the paper, with trainable pooling (12 and 32 parameters), the partial connections of C3 (1,516), the
     scaled tanh 1.7159 tanh(2x/3) and an output of squared distances to fixed codes of +1 and -1 (60,000
     trainable parameters).
 
@@ -115,8 +114,7 @@ class LeNet5(Classifier):
             return kind(2, name=name)(x)
 
         # --- functional graph ---
-        image = keras.Input(image_spec.shape, name="image")
-        x = keras.layers.Rescaling(1 / 255, dtype="float32", name="normalise")(image)
+        image, x = scaled_input(image_spec)
         x = keras.layers.ZeroPadding2D(border, name="border")(x)
         x = pool(conv(6, "c1")(x), "s2")
         x = _partial_c3(x) if original else conv(16, "c3")(x)

@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from visus.models.classify._base import Classifier, checked_names, logits_layer
+from visus.models.classify._base import Classifier, checked_names, logits_layer, scaled_input
 from visus.structures import ImageSpec, InputError
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -182,8 +182,8 @@ class SimpleNet(Classifier):
         names = checked_names(class_names, multi_label)
 
         # --- functional graph ---
-        image = keras.Input(image_spec.shape, name="image")
-        x = BODIES[body](keras.layers.Rescaling(1 / 255, dtype="float32", name="normalise")(image))
+        image, x = scaled_input(image_spec)
+        x = BODIES[body](x)
         for i, width in enumerate(units, 1):
             last = i == len(units)
             x = keras.layers.Dense(
