@@ -37,6 +37,7 @@ def resize(
         ValueError: The size or the interpolation is wrong.
 
     Example:
+        >>> import numpy as np
         >>> resize(np.array([[0, 100], [50, 250]], np.uint8), (1, 1)).tolist()
         [[100]]
     """
