@@ -73,7 +73,8 @@ def test_bad_input_is_named():
 
 def test_a_prior_keeps_few_right_answers_from_being_taken_for_certainty():
     # Two classes, n pictures right by the margin m: the summed log loss n log(1 + exp(-m / T)) falls without end as T
-    # falls, so the search has no end but its bound; with the prior the derivative is zero where log(T) / s^2 T = -n m / T^2 p.
+    # falls, so the search has no end but its bound. With the prior it ends where n (m / T) p = -log(T) / s^2, p being the
+    # probability of the other class.
     logits, truth = [[2.0, 0.0]] * 4, [0, 0, 0, 0]
     assert fit_temperature(logits, truth) < 0.3
     found = fit_temperature(logits, truth, prior=1.0)
