@@ -73,7 +73,7 @@ def test_bad_input_is_named():
 
 def test_a_prior_keeps_few_right_answers_from_being_taken_for_certainty():
     # Two classes, n pictures right by the margin m: the summed log loss n log(1 + exp(-m / T)) falls without end as T
-    # falls, so the search has no end but its bound. With the prior it ends where n (m / T) p = -log(T) / s^2, p being the
+    # falls, so the search has no end but its bound. With the prior it ends where n (m / T) p = -log(T) / s^2, p the
     # probability of the other class.
     logits, truth = [[2.0, 0.0]] * 4, [0, 0, 0, 0]
     assert fit_temperature(logits, truth) < 0.3
