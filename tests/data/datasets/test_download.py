@@ -121,6 +121,47 @@ def test_a_part_that_is_already_whole_needs_no_network(server, tmp_path):
     assert server.requests == []
 
 
+@pytest.mark.parametrize("content", [b"none", bytes(len(CONTENT))])
+def test_a_file_that_was_put_there_is_checked_too(server, tmp_path, content):
+    target = tmp_path / "a%20set.zip"
+    target.write_bytes(content)
+    with pytest.raises(
+        InputError, match=f"SHA-256 {file(server).sha256} .this test.*found {len(content):,} bytes.*Remove it"
+    ):
+        download(file(server), tmp_path)
+    assert target.read_bytes() == content
+    target.write_bytes(CONTENT)
+    assert download(file(server), tmp_path) == target
+    assert server.requests == []
+
+
+def test_two_at_once_fetch_it_once(server, tmp_path):
+    """The first is held in the middle until the second has had every chance to spoil its part."""
+    begun, go_on, results = threading.Event(), threading.Event(), {}
+
+    def slow(have, size):
+        begun.set()
+        go_on.wait(10)
+
+    def fetch(name, progress):
+        results[name] = download(file(server), tmp_path, progress)
+
+    first = threading.Thread(target=fetch, args=("first", slow))
+    second = threading.Thread(target=fetch, args=("second", lambda have, size: None))
+    first.start()
+    assert begun.wait(10)
+    second.start()
+    second.join(0.3)
+    assert second.is_alive()
+    go_on.set()
+    first.join(10)
+    second.join(10)
+    assert results == dict.fromkeys(("first", "second"), tmp_path / "a%20set.zip")
+    assert results["second"].read_bytes() == CONTENT
+    assert len(server.requests) == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["a%20set.zip"]
+
+
 def test_a_part_of_something_else_is_thrown_away(server, tmp_path):
     (tmp_path / "a%20set.zip.part").write_bytes(bytes(1000))
     with pytest.raises(InputError, match="is not the file that was published"):

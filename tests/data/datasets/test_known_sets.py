@@ -123,6 +123,30 @@ def test_files_are_downloaded_one_by_one(tmp_path, monkeypatch):
     assert [p.name for p in arrived] == [f.name for f in datasets.get("mnist").FILES]
 
 
+def test_files_in_the_cache_are_checked_whoever_put_them_there(tmp_path):
+    first = datasets.get("mnist").FILES[0]
+    for file in datasets.get("mnist").FILES:
+        touch(tmp_path / "cache" / "mnist", file.name)
+    with pytest.raises(InputError, match=f"{first.name} is not the file .*found 0 bytes"):
+        load("mnist")
+
+
+def test_an_archive_that_another_process_unpacks_meanwhile_is_left_alone(tmp_path, monkeypatch):
+    module = types.ModuleType("visus.data.datasets.tiny_set")
+    module.LAYOUT = "pictures"
+    module.FILES = (File("https://example.org/tiny.zip", 1, "0" * 64, "nobody"),)
+
+    def arrive(file, folder):
+        touch(tmp_path / "cache" / "tiny_set", "a/1.jpg")
+        folder.mkdir(parents=True)
+        return folder / file.name  # and removed by the other, too
+
+    monkeypatch.setattr(_locate, "download", arrive)
+    found = _locate.locate(module, None)
+    assert [str(p.relative_to(found)) for p in sorted(found.rglob("*"))] == ["a", "a/1.jpg"]
+    assert list((tmp_path / "cache" / "downloads").iterdir()) == []
+
+
 def test_solar_cells_of_the_installed_package():
     pytest.importorskip("elpv_dataset")
     data = load("elpv")

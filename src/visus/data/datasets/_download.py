@@ -24,6 +24,9 @@ from typing import IO, Any
 
 from visus.structures import InputError
 
+if sys.platform != "win32":
+    import fcntl
+
 BLOCK = 1 << 20
 ATTEMPTS = 3
 TIMEOUT = 30.0
@@ -60,7 +63,8 @@ def download(file: File, folder: Path, progress: Progress | None = None) -> Path
     """Downloads a file into a folder, unless it is there already.
 
     It arrives in `NAME.part`, which a later attempt continues, and gets its name only when size and sum are
-    right.
+    right. A file that is there already must have them too, whoever put it there; it is never changed. Two
+    downloads of one file at once become one: the second waits.
 
     Args:
         file: What to download.
@@ -72,12 +76,12 @@ def download(file: File, folder: Path, progress: Progress | None = None) -> Path
         The path of the file.
 
     Raises:
-        InputError: The network is off or unwanted (`VISUS_OFFLINE=1`), the disk too small, or what came is
-            not what was published.
+        InputError: The network is off or unwanted (`VISUS_OFFLINE=1`), the disk too small, or what came or
+            was there is not what was published.
     """
     target = folder / file.name
     if target.is_file():
-        return target
+        return _checked(file, target)
     if os.environ.get("VISUS_OFFLINE", "") not in ("", "0"):
         raise InputError(
             f"VISUS_OFFLINE is set, so {file.address} was not downloaded. {_by_hand(file, target)}"
@@ -85,6 +89,17 @@ def download(file: File, folder: Path, progress: Progress | None = None) -> Path
     _check_address(file.address)
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{file.name}.part"
+    with alone(part):
+        if target.is_file():  # somebody else was faster
+            return _checked(file, target)
+        _fill(file, part, target, progress)
+        part.replace(target)
+    return target
+
+
+def _fill(file: File, part: Path, target: Path, progress: Progress | None) -> None:
+    """Makes `part` what was published."""
+    folder = target.parent
     missing = file.size - (part.stat().st_size if part.exists() else 0)
     if shutil.disk_usage(folder).free < missing:
         raise InputError(
@@ -122,7 +137,43 @@ def download(file: File, folder: Path, progress: Progress | None = None) -> Path
             f"SHA-256 {file.sha256} ({file.sum_from}), received {size:,} bytes with {received}. It was "
             "deleted; try again, or get it elsewhere."
         )
-    part.replace(target)
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Holds a file for this process and thread; others wait. It is made, and removed again if it stays empty.
+
+    The lock ends with its process, so that none is left behind. Windows has no such lock: nobody waits there.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    while True:
+        with path.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not (path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())):
+                continue  # whoever held it has finished it, or thrown it away
+            try:
+                yield
+            finally:
+                if path.exists() and path.stat().st_size == 0:
+                    path.unlink()
+            return
+
+
+def _checked(file: File, target: Path) -> Path:
+    """The file that is there, if it is the published one.
+
+    Its sum is taken anew each time: archives are removed once they are unpacked, and loose files are small.
+    """
+    size = target.stat().st_size
+    received = _sum(target) if size == file.size else "another sum"
+    if received != file.sha256:
+        raise InputError(
+            f"{target} is not the file that was published at {file.address}: expected {file.size:,} bytes with "
+            f"the SHA-256 {file.sha256} ({file.sum_from}), found {size:,} bytes with {received}. Remove it, or "
+            "put the right one there."
+        )
     return target
 
 
@@ -178,7 +229,7 @@ def _fetch(file: File, part: Path, report: Progress) -> None:
     if have >= file.size:
         if have == file.size:
             return
-        part.unlink()
+        os.truncate(part, 0)  # its lock stays
         have = 0
     headers = {"User-Agent": "visus", "Accept-Encoding": "identity"}
     if have:

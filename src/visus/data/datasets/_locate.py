@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from visus.data.datasets._download import File, download, unpack
+from visus.data.datasets._download import File, alone, download, unpack
 from visus.structures import InputError
 
 
@@ -48,7 +48,7 @@ def locate(
     cached = cache_folder() / name
     files: Sequence[File] = module.FILES
     archive = len(files) == 1 and files[0].name.endswith((".zip", ".tgz", ".tar.gz"))
-    if cached.is_dir() and (archive or not files or all((cached / f.name).is_file() for f in files)):
+    if cached.is_dir() and (archive or not files):
         return cached
     if not files:
         raise InputError(_by_hand(module, name, names, cached, package))
@@ -62,8 +62,10 @@ def locate(
         raise InputError(
             f"{error} A folder with {module.LAYOUT} may also stand at $VISUS_DATA/{names[-2]}."
         ) from None
-    unpack(packed, cached)
-    packed.unlink()
+    with alone(packed.with_name(f"{name}.lock")):
+        if not cached.is_dir():
+            unpack(packed, cached)
+        packed.unlink(missing_ok=True)
     return cached
 
 
