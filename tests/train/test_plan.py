@@ -59,6 +59,12 @@ def test_fixed_epochs_win_over_the_budget_and_nothing_is_tuned_without_a_step():
     assert make_plan(Settings(epochs=0), **{**MEASURED, "step_seconds": 0.0}).tune_seconds == 0
 
 
+def test_from_scratch_something_is_always_learned():
+    plan = make_plan(Settings(minutes=1), **{**MEASURED, "view_seconds": None, "train": 20_000})
+    assert (plan.epochs, plan.steps) == (1, 30)
+    assert plan.seconds < 60
+
+
 def test_from_scratch_there_is_no_head():
     plan = make_plan(Settings(), **{**MEASURED, "view_seconds": None})
     assert (plan.variants, plan.epochs, plan.head_seconds) == (0, 30, 0.0)

@@ -43,16 +43,34 @@ def test_the_environment_is_json_ready():
     ("arguments", "message"),
     [
         ({"label_smoothing": 1.5}, "label_smoothing"),
-        ({"minutes": 0}, "minutes"),
+        ({"minutes": 0}, "minutes lies"),
         ({"size": (4, 4)}, "between 8 and 4096"),
-        ({"mix": "blend"}, "mixup or cutmix"),
+        ({"mix": "blend"}, "mixup, cutmix"),
         ({"variants": 0}, "variants"),
         ({"epochs": -1}, "epochs"),
+        ({"epochs": "abc"}, "epochs is a whole number. Received 'abc'"),
+        ({"head_epochs": 1.5}, "whole number"),
+        ({"seed": True}, "seed"),
+        ({"weight_decay": float("nan")}, "weight_decay"),
+        ({"learning_rate": -1.0}, "learning_rate"),
+        ({"size": 4}, "between 8 and 4096"),
+        ({"size": (32, 32, 3)}, "height, width"),
+        ({"tta": "flipp"}, "ten-crop"),
+        ({"policy": "nope"}, "strong"),
+        ({"domain": "sea"}, "aerial"),
+        ({"unfreeze": "x"}, "stages, or all"),
+        ({"precision": "float16"}, "mixed_bfloat16"),
+        ({"group": "("}, "regular expression"),
     ],
 )
 def test_unusable_settings_are_refused(arguments, message):
     with pytest.raises(InputError, match=message):
         Settings(**arguments)
+
+
+def test_one_number_is_both_sides():
+    assert Settings(size=32).size == (32, 32)
+    assert Settings(size=[32, 40]).size == (32, 40)
 
 
 def test_unknown_recorded_settings_are_named():

@@ -202,3 +202,28 @@ def test_an_existing_folder_is_never_trained_into(tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(InputError, match="not empty"):
         train(make(), out=tmp_path, **LENET)
+
+
+@pytest.mark.parametrize("wrong", [{"model": "typo"}, {"foo": 1}, {"size": (8, 8)}])
+def test_a_wrong_argument_leaves_no_folder_behind(tmp_path, wrong):
+    with pytest.raises(InputError):
+        train(make(), out=tmp_path / "run", **{**LENET, "epochs": 1, **wrong})
+    assert not (tmp_path / "run").exists()
+
+
+def test_pictures_of_one_group_stay_in_one_split(tmp_path):
+    data = folder_of_pictures(tmp_path / "pictures", 40)
+    run = train(data, out=tmp_path / "run", epochs=1, group=r"(\d)\.png$", **LENET)
+    where = {}
+    for line in (run.folder / "split.csv").read_text().splitlines()[1:]:
+        source, _, split, *_ = line.split(",")
+        where.setdefault(source[-5], set()).add(split)
+    assert len(where) == 10
+    assert all(len(splits) == 1 for splits in where.values())
+
+
+def test_a_generator_of_callbacks_is_not_used_up(tmp_path):
+    seen = []
+    spy = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
+    train(make(), out=tmp_path / "run", epochs=2, callbacks=(c for c in [spy]), **LENET)
+    assert seen == [0, 1]

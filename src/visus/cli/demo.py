@@ -65,21 +65,30 @@ def _free(out: Path) -> Path:
 
 def _annotate(run: Any, dataset: Any, count: int = 24) -> None:
     """Writes some judged pictures with the prediction on them."""
+    import numpy as np
+
+    from visus.data.split import read_split
+    from visus.data.store import decode
     from visus.draw.text import caption
     from visus.image.io import write
     from visus.predict import predict
 
-    judged = dataset.split(run.record["judged"]["split"])
-    step = max(1, len(judged) // count)
-    chosen = judged.samples[::step][:count]
+    if "judged" not in run.record:
+        return
+    judged = read_split(dataset, run.folder / "split.csv").split(run.record["judged"]["split"])
+    chosen = [judged[i] for i in np.unique(np.linspace(0, len(judged) - 1, count).round().astype(int))]
     folder = run.folder / "predictions"
     folder.mkdir(exist_ok=True)
-    for sample, prediction in zip(chosen, predict(run.model_file, [s.image for s in chosen])):
+    for i, (sample, prediction) in enumerate(
+        zip(chosen, predict(run.model_file, [sample.image for sample in chosen])), 1
+    ):
         if prediction.result is None:
             continue
         name, score = prediction.result.top(1, dataset.class_names)[0]
-        truth = dataset.class_names[sample.target.label]
-        from visus.data.store import decode
-
-        picture = caption(decode(sample), f"{name} {score:.0%}" + ("" if name == truth else f" (is {truth})"))
-        write(folder / f"{Path(sample.source).stem}.png", picture)
+        labels = (
+            [sample.target.label] if sample.target.labels is None else np.flatnonzero(sample.target.labels)
+        )
+        truth = [dataset.class_names[label] for label in labels]
+        told = "" if name in truth else f" (is {', '.join(truth) or 'none of them'})"
+        picture = caption(decode(sample), f"{name} {score:.0%}{told}")
+        write(folder / f"{i:02d}-{Path(sample.source).stem}.png", picture)

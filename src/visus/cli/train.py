@@ -20,6 +20,12 @@ def train(
             show_default=False,
         ),
     ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            help="How the data is stored, where that is not to be recognised (see `visus check -h`)."
+        ),
+    ] = None,
     resume: Annotated[
         Path | None,
         typer.Option(help="Continue the run in this folder, exactly where it stopped.", metavar="RUN"),
@@ -95,7 +101,7 @@ def train(
         }
         settings = {name: value for name, value in given.items() if value is not None}
         settings |= _parse(set_ or [])
-        run = start_run(data, out=out, say=message, **settings)
+        run = start_run(data, out=out, format=format, say=message, **settings)
     show(run, json)
 
 

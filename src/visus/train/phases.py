@@ -205,13 +205,19 @@ class Training:
                     folder=folder,
                     progress=advance,
                 )
-            for source, reason in store.problems.items():
-                self.say(f"left out: {source}: {reason}")
+            self._report(store.problems)
             if len(store) == 0:
                 raise InputError(
                     f"None of the {len(self.sets[name])} pictures of the split {name} can be read."
                 )
             self.sets[name], self.pictures[name] = store.dataset, store
+
+    def _report(self, problems: dict[str, str]) -> None:
+        """Says which pictures could not be read, and puts them on record."""
+        for source, reason in problems.items():
+            self.say(f"left out: {source}: {reason}")
+        if problems:
+            self.run.save(left_out={**self.run.record.get("left_out", {}), **problems})
 
     def _pipeline(
         self, split: str, *, policy: str | None, shuffle: bool, batch_size: int, **more: Any
@@ -273,6 +279,8 @@ class Training:
             elapsed=self._elapsed(),
         )
         self.say(str(plan))
+        if settings.minutes is not None and plan.seconds > 60 * settings.minutes:
+            self.say(f"That is more than the {settings.minutes:g} min asked for, which are too few for it.")
         self.run.save(plan=plan.to_dict())
         return plan
 
@@ -395,6 +403,7 @@ class Training:
         val = self._pipeline("val", policy=None, shuffle=False, batch_size=32) if "val" in self.sets else None
         rate = settings.learning_rate or (TUNE_RATE if name == "tune" else SCRATCH_RATE)
         self._fit(Phase(name, self.model, train, val, plan.epochs, plan.steps, rate))
+        self._report({**train.problems, **(val.problems if val is not None else {})})
 
     def _fit(self, phase: Phase) -> None:
         settings, model, train, val = self.settings, phase.model, phase.train, phase.val
@@ -492,9 +501,11 @@ class Training:
             self.model,
             self._pipeline("val", policy=None, shuffle=False, batch_size=32),
         )
-        batches = itertools.islice(stream.batches(), stream.steps)
-        logits = np.concatenate([part.predict_on_batch(batch[0])["logits"] for batch in batches])
-        temperature = fit_temperature(logits, self.sets["val"].labels(), prior=0.5)
+        logits, labels = [], []
+        for batch in itertools.islice(stream.batches(), stream.steps):
+            logits.append(part.predict_on_batch(batch[0])["logits"])
+            labels.append(batch[1].argmax(axis=1))
+        temperature = fit_temperature(np.concatenate(logits), np.concatenate(labels), prior=0.5)
         layer = self.model.get_layer("logits")
         layer.set_weights([weight / temperature for weight in layer.get_weights()])
         self.run.save(temperature=round(temperature, 4))

@@ -64,8 +64,12 @@ class Plan:
         if self.epochs:
             steps = f"{self.epochs} epochs of {self.steps} steps at {self.step_seconds:.2f} s"
             parts.append(f"{duration(self.tune_seconds)} for the whole net, {steps}")
-        whole = duration(self.head_seconds + self.top_seconds + self.tune_seconds)
-        return f"Expected: {whole} ({'; '.join(parts)})."
+        return f"Expected: {duration(self.seconds)} ({'; '.join(parts)})."
+
+    @property
+    def seconds(self) -> float:
+        """Expected for all phases together."""
+        return self.head_seconds + self.top_seconds + self.tune_seconds
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-ready values."""
@@ -140,8 +144,9 @@ def make_plan(
                 variants, epochs = 1, 0
                 left -= head_seconds()
                 top_epochs = int(np.clip(left / top_epoch, 0, MOST_TOP_EPOCHS))
-            elif epochs == 0 and left > 30 * step_seconds:
-                epochs, steps = 1, int((left - val * forward) / step_seconds)
+            elif epochs == 0 and (view_seconds is None or left > 30 * step_seconds):
+                # Without pretrained weights something must be learned, even if it takes longer than was asked.
+                epochs, steps = 1, min(steps, max(30, int((left - val * forward) / step_seconds)))
     return Plan(
         variants=variants,
         top_epochs=top_epochs,

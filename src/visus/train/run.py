@@ -43,7 +43,7 @@ class Run:
         self.folder, self.record = folder, record
 
     @classmethod
-    def create(cls, folder: Path, arguments: dict[str, Any]) -> Run:
+    def create(cls, folder: Path, arguments: dict[str, Any], **record: Any) -> Run:
         """Starts a run in a folder that is new or empty.
 
         Raises:
@@ -57,7 +57,14 @@ class Run:
             )
         folder.mkdir(parents=True, exist_ok=True)
         run = cls(
-            folder, {"format": 1, "status": "started", "arguments": arguments, "environment": environment()}
+            folder,
+            {
+                "format": 1,
+                "status": "started",
+                "arguments": arguments,
+                "environment": environment(),
+                **record,
+            },
         )
         run.save()
         return run

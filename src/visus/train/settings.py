@@ -2,11 +2,43 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from visus.data.augment import STRENGTHS
 from visus.data.augment.policies import Domain
+from visus.data.augment.test_time import VIEWS
 from visus.structures import InputError
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "seed": (0, 2**31 - 1),
+    "epochs": (0, 100_000),
+    "head_epochs": (0, 100_000),
+    "variants": (1, 1_000),
+    "minutes": (0.1, 1e6),
+    "batch_size": (1, 65_536),
+    "head_batch_size": (1, 65_536),
+    "learning_rate": (0.0, 1e3),
+    "head_learning_rate": (0.0, 1e3),
+    "weight_decay": (0.0, 10.0),
+    "label_smoothing": (0.0, 0.999),
+    "dropout": (0.0, 0.99),
+    "ema": (0.0, 0.9999),
+    "patience": (0, 100_000),
+    "val": (0.0, 0.9),
+    "test": (0.0, 0.9),
+}
+_CHOICES: dict[str, tuple[str | None, ...]] = {
+    "policy": STRENGTHS,
+    "head_policy": STRENGTHS,
+    "domain": get_args(Domain),
+    "mix": (None, "mixup", "cutmix"),
+    "class_weights": (None, "balanced"),
+    "tta": (None, *VIEWS),
+    "precision": ("auto", "float32", "mixed_bfloat16"),
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +74,8 @@ class Settings:
         val: Share set aside for validation where the data brings no `val` split: of the training pictures, or of
             all where it brings no split at all.
         test: Share of all pictures set aside for the final judgement where the data brings no split at all.
+        group: Regular expression searched in each picture's source: pictures for which it finds the same (a patient, a
+            slide) stay in one split. None takes the groups that the data itself names.
         precision: `auto` (bfloat16 on a GPU, float32 on a CPU), `float32` or `mixed_bfloat16`.
         tta: Views that the final judgement averages over: None, `flip`, ...
     """
@@ -72,33 +106,37 @@ class Settings:
     patience: int = 0
     val: float = 0.1
     test: float = 0.2
+    group: str | None = None
     precision: str = "auto"
     tta: str | None = None
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("label_smoothing", 0.0, 0.999),
-            ("ema", 0.0, 0.9999),
-            ("val", 0.0, 0.9),
-            ("test", 0.0, 0.9),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name} lies in [{low}, {high}]. Received {getattr(self, name)}.")
-        for name, least in (("head_epochs", 0), ("variants", 1), ("batch_size", 1), ("head_batch_size", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} is at least {least}. Received {getattr(self, name)}.")
-        if self.epochs is not None and self.epochs < 0:
-            raise InputError(f"epochs is at least 0. Received {self.epochs}.")
-        if self.minutes is not None and not 0 < self.minutes < 1e6:
-            raise InputError(f"minutes is a positive number. Received {self.minutes}.")
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            whole = isinstance(getattr(Settings, name), int) or name == "epochs"
+            if value is None and getattr(Settings, name) is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+                raise InputError(f"{name} is a{' whole' if whole else ''} number. Received {value!r}.")
+            if not low <= value <= high:
+                raise InputError(f"{name} lies in [{low}, {high}]. Received {value}.")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                named = ", ".join("nothing" if c is None else c for c in choices)
+                raise InputError(f"{name} is one of {named}. Received {getattr(self, name)!r}.")
+        if self.unfreeze != "all" and (type(self.unfreeze) is not int or self.unfreeze < 0):
+            raise InputError(f"unfreeze is a number of stages, or all. Received {self.unfreeze!r}.")
         if self.size is not None:
-            object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))
-            if not 8 <= min(self.size) <= max(self.size) <= 4096:
-                raise InputError(f"size lies between 8 and 4096 pixels. Received {self.size}.")
-        if self.mix not in (None, "mixup", "cutmix"):
-            raise InputError(f"mix is mixup or cutmix. Received {self.mix!r}.")
-        if self.class_weights not in (None, "balanced"):
-            raise InputError(f"class_weights is balanced, or left out. Received {self.class_weights!r}.")
+            sides = [self.size, self.size] if isinstance(self.size, int) else list(self.size)
+            if len(sides) != 2 or not all(type(side) is int and 8 <= side <= 4096 for side in sides):
+                raise InputError(
+                    f"size is (height, width) in whole pixels between 8 and 4096. Received {self.size!r}."
+                )
+            object.__setattr__(self, "size", tuple(sides))
+        try:
+            re.compile(self.group or "")
+        except re.error as error:
+            raise InputError(f"group is a regular expression. Received {self.group!r} ({error}).") from None
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON-ready values."""
@@ -106,12 +144,16 @@ class Settings:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Settings:
-        """The settings of a recorded run; fields that this version does not know are an error.
+        """Settings by name; a name that there is not is an error.
 
         Raises:
             InputError: A field is unknown.
         """
-        unknown = set(values) - {f.name for f in fields(cls)}
+        known = [f.name for f in fields(cls)]
+        unknown = sorted(set(values) - set(known))
         if unknown:
-            raise InputError(f"These training arguments are unknown: {', '.join(sorted(unknown))}.")
+            near = difflib.get_close_matches(unknown[0], known) or known
+            raise InputError(
+                f"These training arguments are unknown: {', '.join(unknown)}. Did you mean {', '.join(near)}?"
+            )
         return cls(**values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import keras
 
 from visus import data as vdata
+from visus import models
 from visus.data.split import read_split, split, write_split
 from visus.structures import InputError
 from visus.train.callbacks import check_callbacks
@@ -28,6 +30,7 @@ def train(
     data: Any,
     *,
     out: str | Path | None = None,
+    format: str | None = None,
     callbacks: Iterable[keras.callbacks.Callback] = (),
     published: Sequence[tuple[str, float, str]] = (),
     say: Say = _say,
@@ -37,6 +40,7 @@ def train(
 
     Args:
         data: Anything `visus.data.load` takes: a folder, a CSV file, the name of a known set, a `Dataset`.
+        format: How the data is stored (`visus.data.formats.names()`), where that is not to be recognised.
         out: The run folder, new or empty; by default `runs/NAME-1`, `runs/NAME-2`, ...
         callbacks: Any Keras callbacks; those with `state()` and `restore(state)` are resumed exactly.
         published: `(name, accuracy, note)` of figures to put beside ours in the report.
@@ -54,20 +58,28 @@ def train(
         >>> run.record["results"]["accuracy"]["value"]                # doctest: +SKIP
         0.94
     """
-    chosen = Settings(**settings)
-    check_callbacks(callbacks)
-    dataset = vdata.load(data)
+    chosen = Settings.from_dict(settings)
+    models.find(chosen.model)  # refuses an unknown name before anything is written
+    callbacks = check_callbacks(callbacks)
+    dataset = vdata.load(data, format=format)
     folder = Path(out) if out is not None else _free_folder(dataset.name or "run")
-    source = str(Path(data).resolve()) if isinstance(data, (str, Path)) and Path(data).exists() else str(data)
     dataset = _with_splits(dataset, chosen)
-    run = Run.create(folder, chosen.to_dict())
-    write_split(dataset, folder / "split.csv")
-    run.save(
-        source=source if not isinstance(data, vdata.Dataset) else None,
+    path = isinstance(data, (str, Path)) and Path(data).exists()
+    run = Run.create(
+        folder,
+        chosen.to_dict(),
+        source=None if isinstance(data, vdata.Dataset) else str(Path(data).resolve() if path else data),
+        source_format=format,
         data=_describe(dataset),
         published=[list(p) for p in published],
     )
-    return Training(run, dataset, chosen, list(callbacks), say).finish()
+    write_split(dataset, folder / "split.csv")
+    try:
+        return Training(run, dataset, chosen, callbacks, say).finish()
+    except InputError:
+        if not run.record.get("plan"):  # nothing was learned yet: leave no folder in the way of the next try
+            shutil.rmtree(folder)
+        raise
 
 
 def resume(
@@ -98,7 +110,9 @@ def resume(
     source = data if data is not None else run.record.get("source")
     if source is None:
         raise InputError(f"{folder} was trained on a Dataset object: pass it again as data=... to resume.")
-    dataset = read_split(vdata.load(source), run.folder / "split.csv")
+    callbacks = check_callbacks(callbacks)
+    read = vdata.load(source, format=run.record.get("source_format"))
+    dataset = read_split(read, run.folder / "split.csv")
     before, now = run.record["data"]["fingerprint"], dataset.fingerprint()
     if before != now:
         raise InputError(
@@ -108,7 +122,7 @@ def resume(
     if run.record["status"] == "done":
         say(f"{folder} is finished; there is nothing to resume.")
         return run
-    return Training(run, dataset, chosen, list(callbacks), say).finish()
+    return Training(run, dataset, chosen, callbacks, say).finish()
 
 
 def _free_folder(name: str) -> Path:
@@ -119,13 +133,19 @@ def _free_folder(name: str) -> Path:
 def _with_splits(dataset: vdata.Dataset, settings: Settings) -> vdata.Dataset:
     """Completes the splits: no split at all -> train, val and test; no val -> part of train."""
     if not dataset.splits:
-        return split(dataset, test=settings.test or None, val=settings.val or None, seed=settings.seed)
+        return split(
+            dataset,
+            test=settings.test or None,
+            val=settings.val or None,
+            seed=settings.seed,
+            group=settings.group,
+        )
     if "train" not in dataset.splits:
         raise InputError(
             f"The data set {dataset.name} has the splits {', '.join(dataset.splits)} but no split named train. Add "
             "one, or remove the split so that visus makes one."
         )
-    return split(dataset, val=settings.val or None, seed=settings.seed)
+    return split(dataset, val=settings.val or None, seed=settings.seed, group=settings.group)
 
 
 def _describe(dataset: vdata.Dataset) -> dict[str, Any]:
