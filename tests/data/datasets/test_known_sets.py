@@ -55,6 +55,14 @@ def test_every_set_says_the_same_things(name):
         assert "/" not in file.name
 
 
+@pytest.mark.parametrize("name", ["pneumonia", "histology"])
+def test_medical_sets_say_what_they_are_not_for(name):
+    assert datasets.get(name).DESCRIPTION.endswith("; for learning only, never for diagnosis")
+    if not datasets.get(name).FILES:  # it must be fetched: the sentence that says so says this, too
+        with pytest.raises(InputError, match="for learning only, never for diagnosis"):
+            load(name)
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "elpv"])
 def test_a_set_that_is_nowhere_says_where_it_is(name):
     module = datasets.get(name)

@@ -77,7 +77,7 @@ def inside(folder: Path, *names: str) -> Path:
 def _by_hand(module: ModuleType, name: str, names: Sequence[str], cached: Path, package: str | None) -> str:
     way = f"`pip install {package}` brings it; or get it" if package else "Get it"
     return (
-        f"The set {name} is not on this machine. {way} from {module.HOMEPAGE} (licence: {module.LICENCE}) "
-        f"and pass its folder, or put it to $VISUS_DATA/{names[-2]} or {cached}. Expected there: "
-        f"{module.LAYOUT}."
+        f"The set {name} ({module.DESCRIPTION}) is not on this machine. {way} from {module.HOMEPAGE} "
+        f"(licence: {module.LICENCE}) and pass its folder, or put it to $VISUS_DATA/{names[-2]} or {cached}. "
+        f"Expected there: {module.LAYOUT}."
     )

@@ -1,4 +1,4 @@
-"""Kather's colorectal histology: 5,000 tiles of eight tissues."""
+"""Kather's colorectal histology: 5,000 tiles of eight tissues. For learning only, never for diagnosis."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from visus.data.datasets._download import File
 from visus.data.datasets._locate import inside, locate
 from visus.data.formats import file_names
 
-DESCRIPTION = "tissue tiles of colorectal cancer, 150 x 150 RGB, 8 classes of 625, without a split, 258 MB"
+DESCRIPTION = (
+    "tissue tiles of colorectal cancer, 150 x 150 RGB, 8 classes of 625, without a split, 258 MB; "
+    "for learning only, never for diagnosis"
+)
 LICENCE = "CC BY 4.0"
 CITATION = (
     "J. N. Kather et al., Multi-class texture analysis in colorectal cancer histology, Scientific Reports 6, "

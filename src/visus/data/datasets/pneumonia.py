@@ -1,4 +1,4 @@
-"""Chest X-rays of children, normal or with pneumonia."""
+"""Chest X-rays of children, normal or with pneumonia. For learning only, never for diagnosis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from visus.data.datasets._locate import inside, locate
 from visus.data.formats import class_folders
 
 DESCRIPTION = (
-    "chest X-rays of children, normal or pneumonia, 5,856 pictures with train, test and (Kaggle) val, 1.2 GB"
+    "chest X-rays of children, normal or pneumonia, 5,856 pictures with train, test and (Kaggle) val, 1.2 GB; "
+    "for learning only, never for diagnosis"
 )
 LICENCE = "CC BY 4.0"
 CITATION = (
