@@ -117,6 +117,7 @@ class Pipeline:
             stage: deque(maxlen=10_000) for stage in ("decode", "augment", "mix", "batch", "wait")
         }
         self._lock = threading.Lock()
+        self._order: tuple[int, NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
         return self.steps
@@ -125,7 +126,12 @@ class Pipeline:
         """int64 `(N,)`: the positions of the samples in the order of one pass."""
         if not self.shuffle:
             return np.arange(len(self.samples))
-        return np.random.default_rng((self.seed, pass_index)).permutation(len(self.samples))
+        kept = self._order
+        if kept is None or kept[0] != pass_index:
+            # A permutation of a million takes as long as a batch: it is drawn once for each pass.
+            order = np.random.default_rng((self.seed, pass_index)).permutation(len(self.samples))
+            kept = self._order = (pass_index, order)
+        return kept[1]
 
     def epoch(self, epoch: int = 0, first_step: int = 0) -> Iterator[Batch]:
         """The batches of one pass, from `first_step` on."""

@@ -57,6 +57,7 @@ from visus.train.freeze import freeze_for_tuning
 from visus.train.groups import exempt_from_decay
 from visus.train.judge import judge
 from visus.train.plan import SECONDS_TO_FINISH, SECONDS_WORTH_MEASURING, Plan, make_plan
+from visus.train.recipes import advise
 from visus.train.run import Run
 from visus.train.schedules import as_keras, warm_up_cosine
 from visus.train.settings import Settings
@@ -279,6 +280,9 @@ class Training:
             elapsed=self._elapsed(),
         )
         self.say(str(plan))
+        if trunk is not None:
+            count = float(np.median(list(self.sets["train"].counts().values())))
+            self.run.save(transfer=[advise(similar, count).sentence for similar in (True, False)])
         if settings.minutes is not None and plan.seconds > 60 * settings.minutes:
             self.say(f"That is more than the {settings.minutes:g} min asked for, which are too few for it.")
         self.run.save(plan=plan.to_dict())

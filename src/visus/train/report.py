@@ -171,10 +171,21 @@ def write_report(
     page.heading("What to try next")
     for item in advice:
         page.callout(item.text, "note", f"{item.title}.")
+    if record.get("transfer"):
+        page.paragraph("How the trunk's pretraining is best used depends on the pictures:")
+        page.items(record["transfer"])
     if comparison is not None:
         _comparison(page, comparison)
     if history and diagnosis is not None:
         _training(page, draw, history, diagnosis)
+    if record.get("left_out"):
+        page.callout(
+            "; ".join(
+                f"{_name(source)}: {reason}" for source, reason in list(record["left_out"].items())[:20]
+            ),
+            "warning",
+            f"{len(record['left_out'])} pictures could not be read and were not learned from.",
+        )
     if dataset is not None:
         if isinstance(result, ClassificationResult):
             _mistakes(page, result, dataset, explain)
