@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any, NoReturn
 
 import numpy as np
@@ -209,12 +207,6 @@ class Line:
 def evaluation(run: Any) -> dict[str, Any]:
     """What the report of a run says, as values."""
     return json.loads((run.folder / "evaluation.json").read_text(encoding="utf-8"))
-
-
-def seconds_of_an_epoch(run: Any) -> float:
-    """The median epoch of a run."""
-    with (run.folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
-        return median(float(row["seconds"]) for row in csv.DictReader(file))
 
 
 def compare(asked: argparse.Namespace, *lines: Line) -> None:

@@ -11,17 +11,8 @@ features again, or computed once and kept.
 # %% What is asked for
 import time
 
-from _program import (
-    Line,
-    arguments,
-    compare,
-    find,
-    in_visus_data,
-    seconds_of_an_epoch,
-    show,
-    textures,
-    three_parts,
-)
+import numpy as np
+from _program import Line, arguments, compare, find, in_visus_data, show, textures, three_parts
 
 import visus
 from visus.data.formats import file_names
@@ -63,12 +54,20 @@ batches = visus.data.Pipeline(train, model.image_spec, batch_size=32, shuffle=Tr
 seconds = []
 for epoch in range(asked.epochs):  # the first one also compiles
     begin = time.perf_counter()
-    model.fit(batches.dataset(epoch * batches.steps), steps_per_epoch=batches.steps, verbose=2)
+    model.fit(batches.dataset(epoch * batches.steps), steps_per_epoch=batches.steps, shuffle=False, verbose=2)
     seconds.append(time.perf_counter() - begin)
 scores, _ = visus.predict.Predictor(model).scores(test)
 in_graph = visus.evaluate.evaluate(test.labels(), scores, animals.class_names)
 
+
 # %% 3. What the trunk says, computed once: the first phase of every `visus.train`
+def clock(ticks: list[float]):
+    from keras.callbacks import LambdaCallback
+
+    return LambdaCallback(on_epoch_end=lambda epoch, logs: ticks.append(time.perf_counter()))
+
+
+ticks = []
 cached = visus.train.train(
     animals,
     out=asked.out / "cached",
@@ -76,30 +75,35 @@ cached = visus.train.train(
     head_epochs=asked.head_epochs,
     epochs=0,
     variants=1,
+    callbacks=[clock(ticks)],
     **seen,
 )
 
 # %% What is quicker?
+in_graph_epoch = min(seconds)
+cached_epoch = float(np.median(np.diff(ticks)))
+extraction = cached.record["plan"]["view_seconds"] * len(train)
 gain = cache_gain(
-    asked.head_epochs,
-    in_graph_epoch=min(seconds),
-    extraction=cached.record["plan"]["view_seconds"] * len(train),
-    cached_epoch=seconds_of_an_epoch(cached),
+    asked.head_epochs, in_graph_epoch=in_graph_epoch, extraction=extraction, cached_epoch=cached_epoch
 )
-faster = min(seconds) / seconds_of_an_epoch(cached)
 table = [("", "an epoch", f"{asked.head_epochs} epochs, all in all")]
-table.append(("trunk in the net", f"{min(seconds):.3f} s", f"{gain.in_graph:.1f} s"))
-table.append(("trunk computed once", f"{seconds_of_an_epoch(cached):.3f} s", f"{gain.cached:.1f} s"))
+table.append(("trunk in the net", f"{in_graph_epoch:.3f} s", f"{gain.in_graph:.1f} s"))
+table.append(("trunk computed once", f"{cached_epoch:.3f} s", f"{gain.cached:.1f} s"))
 show(table)
 
 # %% The comparison
 accuracy, always = in_graph.figures["accuracy"], in_graph.majority_accuracy.value
 compare(
     asked,
-    Line.of(scratch, "from scratch", "about 69 % in validation (Michelucci)", 0.62, above=0.0),
+    Line.of(scratch, "from scratch", "about 69 % in validation (Michelucci)", 0.62, above=None),
     Line("trunk in the net", accuracy, always, "87.4 to 88.2 % (VGG-16, Michelucci)", 0.85),
     Line.of(cached, "trunk computed once", "about 90 % (VGG-16, Michelucci)", 0.85),
     Line(
-        "times faster per epoch", Estimate(faster), 1.0, "some 47: 6 s, not 280 (Michelucci)", 10.0, above=4.0
+        "times faster per epoch",
+        Estimate(in_graph_epoch / cached_epoch),
+        1.0,
+        "some 47: 6 s, not 280 (Michelucci)",
+        10.0,
+        above=4.0,
     ),
 )
