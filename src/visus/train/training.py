@@ -6,18 +6,19 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from visus import data as vdata
 from visus import models
 from visus.data.split import read_split, split, write_split
 from visus.structures import InputError
-from visus.train.callbacks import check_callbacks
-from visus.train.phases import Training
 from visus.train.run import Run
 from visus.train.settings import Settings
+
+if TYPE_CHECKING:
+    import keras
+
+# Keras takes seconds to import: wrong paths and arguments are told before that.
 
 Say = Callable[[str], object]
 
@@ -60,8 +61,11 @@ def train(
     """
     chosen = Settings.from_dict(settings)
     models.find(chosen.model)  # refuses an unknown name before anything is written
-    callbacks = check_callbacks(callbacks)
     dataset = vdata.load(data, format=format)
+    from visus.train.callbacks import check_callbacks
+    from visus.train.phases import Training
+
+    callbacks = check_callbacks(callbacks)
     folder = Path(out) if out is not None else _free_folder(dataset.name or "run")
     dataset = _with_splits(dataset, chosen)
     path = isinstance(data, (str, Path)) and Path(data).exists()
@@ -110,7 +114,6 @@ def resume(
     source = data if data is not None else run.record.get("source")
     if source is None:
         raise InputError(f"{folder} was trained on a Dataset object: pass it again as data=... to resume.")
-    callbacks = check_callbacks(callbacks)
     read = vdata.load(source, format=run.record.get("source_format"))
     dataset = read_split(read, run.folder / "split.csv")
     before, now = run.record["data"]["fingerprint"], dataset.fingerprint()
@@ -122,6 +125,10 @@ def resume(
     if run.record["status"] == "done":
         say(f"{folder} is finished; there is nothing to resume.")
         return run
+    from visus.train.callbacks import check_callbacks
+    from visus.train.phases import Training
+
+    callbacks = check_callbacks(callbacks)
     return Training(run, dataset, chosen, callbacks, say).finish()
 
 
