@@ -1,5 +1,6 @@
 """Models on disk: the same after loading, and never more than a model."""
 
+import importlib
 import json
 import shutil
 import zipfile
@@ -9,7 +10,9 @@ import keras
 import numpy as np
 import pytest
 
-from visus.models import create, load, save
+from visus.models import Classifier, Trunk, create, load, save
+from visus.models import archive as archive_module
+from visus.models.entries import MODELS
 from visus.structures import ImageSpec, InputError
 
 
@@ -135,13 +138,60 @@ def test_a_file_cannot_name_other_code(tmp_path, saved):
         lambda c: c["config"].update(class_names=[evil]),
         lambda c: c["config"]["image_spec"].update(height=evil),
     ):
-        with pytest.raises(InputError, match="made of system"):
+        with pytest.raises(InputError, match=r"made of os\.system"):
             load(config_changed(path, tmp_path / "evil.keras", change))
     lambda_layer = keras.layers.Lambda(lambda x: x)
     config = keras.saving.serialize_keras_object(lambda_layer)
-    with pytest.raises(InputError, match="made of Lambda"):
+    with pytest.raises(InputError, match=r"made of keras\.layers\.Lambda"):
         load(config_changed(path, tmp_path / "evil.keras", lambda c: c["config"].update(trunk=config)))
     assert not (tmp_path / "witness").exists()
+
+
+def test_only_networks_of_visus_pass_under_their_full_name(tmp_path, saved):
+    """Keras would import any module of its own for a class that nobody registered."""
+    _, path = saved
+    own = {"module": "visus.models.classify.lenet", "class_name": "LeNet5", "registered_name": "visus>LeNet5"}
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    assert own.items() <= config.items()
+    assert archive_module._foreign(config) is None
+    for change in (
+        {"registered_name": "visus>nope"},
+        {"class_name": "nope", "registered_name": "visus>nope"},
+        {"class_name": "CodeDistance", "registered_name": "visus>CodeDistance"},  # a layer
+        {"registered_name": None},
+        {"registered_name": "LeNet5"},
+        {"module": "keras.src.models.model", "class_name": "Model", "registered_name": "visus>nope"},
+        {"module": "keras.src.layers.core.lambda_layer", "class_name": "Lambda"},
+        {"module": "keras.src.utils.file_utils", "class_name": "function", "config": "get_file"},
+        {"module": "keras.layers"},
+        {"class_name": "__lambda__"},
+        {"class_name": "__typespec__", "spec_name": "TensorSpec"},
+        {"class_name": ["LeNet5"]},
+    ):
+        with pytest.raises(InputError, match="not a model of visus: it is made of"):
+            load(config_changed(path, tmp_path / "a.keras", lambda c, change=change: c.update(change)))
+        inner = {**own, "config": {}, **change}
+        with pytest.raises(InputError, match="not a model of visus: it is made of"):
+            load(
+                config_changed(
+                    path,
+                    tmp_path / "a.keras",
+                    lambda c, inner=inner: c["config"].update(compile_config=inner),
+                )
+            )
+
+
+def test_every_registered_network_is_known_without_keras():
+    for file in sorted(MODELS.glob("*/*.py")):
+        importlib.import_module(f"visus.models.{file.parent.name}.{file.stem}")
+    registered = {
+        cls.__name__: cls.__module__
+        for name, cls in keras.saving.get_custom_objects().items()
+        if name.startswith("visus>") and isinstance(cls, type) and issubclass(cls, (Classifier, Trunk))
+    }
+    assert archive_module._networks() == registered
+    assert len(registered) >= 6
 
 
 def test_weights_that_point_outside_the_file_are_refused(tmp_path, saved):

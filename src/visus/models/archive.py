@@ -5,11 +5,14 @@ Keras takes many seconds to import; what is no model is told before.
 
 from __future__ import annotations
 
+import ast
 import json
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from visus.models.entries import MODELS
 from visus.structures import InputError
 
 MAX_BYTES = 16 << 30
@@ -86,7 +89,12 @@ def _check(path: Path) -> None:
 
 
 def _foreign(config: Any) -> str | None:
-    """The first class in a configuration that visus did not register, or None."""
+    """The first class in a configuration that is not one of visus's networks, or None.
+
+    Keras looks for a class in several places: by its registered name, by its class name where that is special
+    (`function`, `__lambda__`, ...), and at last by importing its module. So all three must name the same class.
+    No class of Keras itself may appear: the networks build their layers from plain numbers and names.
+    """
     if not isinstance(config, dict):
         return f"a {type(config).__name__}"
     pending: list[Any] = [config]
@@ -94,10 +102,25 @@ def _foreign(config: Any) -> str | None:
         value = pending.pop()
         if isinstance(value, dict):
             if value is config or "class_name" in value or "registered_name" in value:
-                name = value.get("registered_name") or value.get("class_name")
-                if not isinstance(name, str) or not name.startswith("visus>"):
-                    return str(name)[:80]
-            pending.extend(value for key, value in value.items() if key != "compile_config")
+                name, registered = value.get("class_name"), value.get("registered_name")
+                module = _networks().get(name) if isinstance(name, str) else None
+                if module is None or value.get("module") != module or registered != f"visus>{name}":
+                    return f"{value.get('module')}.{name} ({registered})"[:160]
+            # How it was compiled is not read, but only at the top.
+            pending.extend(v for key, v in value.items() if not (value is config and key == "compile_config"))
         elif isinstance(value, list):
             pending.extend(value)
     return None if isinstance(config.get("config"), dict) else "a class without its configuration"
+
+
+@cache
+def _networks() -> dict[str, str]:
+    """Class name -> module of every registered network, read from the sources: Keras need not be imported."""
+    return {
+        node.name: f"visus.models.{path.parent.name}.{path.stem}"
+        for path in MODELS.glob("*/*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+        and {ast.unparse(base) for base in node.bases} & {"Classifier", "Trunk"}
+        and any(ast.unparse(d).endswith("register_keras_serializable('visus')") for d in node.decorator_list)
+    }
