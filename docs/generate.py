@@ -48,7 +48,7 @@ def models() -> str:
             "none"
             if entry.weights is None
             else f"{entry.weights.data}, {entry.weights.licence}"
-            + (" (downloaded)" if entry.weights.online else ""),
+            + (f" ({entry.weights.way})" if entry.weights.way != "installed" else ""),
         )
         for entry in catalogue().values()
     )
@@ -63,7 +63,8 @@ def models() -> str:
     )
     return (
         "Parameters and multiply-adds are those of the published head and input size; accuracy is the published one. "
-        "*Downloaded* weights need the network at their first use. "
+        "*Downloaded* weights need the network at their first use, and their hash is checked; those *by hand* have no "
+        "published hash, so you fetch the file and give it (`weights=`). "
         "`visus models --measure` adds milliseconds on your machine.\n\n" + table(header, rows)
     )
 

@@ -101,7 +101,7 @@ def models(
     header = ["model", "M params", "MB", "M MACs", "top-1", "top-5", "ms here" if times else "CPU ms", "W"]
     for folder in dict.fromkeys(entry.task for entry in entries):
         rows = [_row(e, bool(times), e.name in front) for e in entries if e.task == folder]
-        legend = f"* Pareto front by {cost} and top-1; W: ImageNet weights installed (i) or downloaded (d)"
+        legend = f"* Pareto front by {cost} and top-1; W: ImageNet weights installed (i), downloaded (d) or by hand (b)"
         published = "" if times else "; CPU ms: published, batches of 32"
         print_table(
             f"{folder}: {len(rows)} models\n{legend}{published}",
@@ -114,7 +114,7 @@ def _row(entry: Entry, measured: bool, front: bool) -> list[str]:
     def shown(value: float | None, digits: int = 1) -> str:
         return "" if value is None else f"{value:.{digits}f}"
 
-    weights = "" if entry.weights is None else "d" if entry.weights.online else "i"
+    weights = "" if entry.weights is None else entry.weights.way[0]
     return [
         entry.variant + ("*" if front else ""),
         shown(entry.parameters / 1e6, 2),

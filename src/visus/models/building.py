@@ -14,7 +14,7 @@ from typing import Any
 
 from visus.models._trunk import Trunk
 from visus.models.classify._base import Classifier
-from visus.models.entries import MODELS, Entry, Pretrained, find
+from visus.models.entries import MODELS, Entry, find
 from visus.models.saving import load
 from visus.models.surgery import restore, variables
 from visus.structures import ImageSpec, InputError
@@ -44,7 +44,8 @@ def create(
         image_spec: The full resize rule, instead of `image_size`. Default: the published rule for the
             published classes, and `stretch` for your own (nothing of a picture is cut away).
         weights: `default` (the published ones where there are any, else random), `none` (random), or a file:
-            `.keras` of this architecture, `.weights.h5`, or a torch file where the architecture can read one.
+            `.keras` of this architecture, `.weights.h5`, or the published file where the architecture can read
+            it (torch's `.pth`; for those of `keras.applications` the `.h5`, `no_top` for classes of your own).
         seed: Fixes the random weights and the dropout. No global random state changes.
         arguments: For the model's constructor, such as `dropout=0.3`, `multi_label=True`,
             `label_smoothing=0.1`.
@@ -202,16 +203,20 @@ def _load(
             raise InputError(
                 f"{path} does not hold weights of {entry.name}: {str(error).splitlines()[0]}"
             ) from None
-    elif path.suffix in (".pth", ".pt") and hasattr(module, "load_weights") and not _online(entry.weights):
+    elif path.suffix in _published(entry, module):
         module.load_weights(model, path, head=head and isinstance(model, Classifier))
     else:
         raise InputError(
-            f"{entry.name} cannot read weights from {path}. It reads .keras and .weights.h5 files."
+            f"{entry.name} cannot read weights from {path}. It reads "
+            f"{', '.join(('.keras', *_published(entry, module)))} and .weights.h5 files."
         )
 
 
-def _online(weights: Pretrained | None) -> bool:
-    return weights is not None and weights.online
+def _published(entry: Entry, module: ModuleType) -> tuple[str, ...]:
+    """How the files end in which others publish weights of this architecture."""
+    if not hasattr(module, "load_weights"):
+        return ()
+    return (".h5",) if entry.weights is not None and entry.weights.file is None else (".pth", ".pt")
 
 
 def _from_model(model: Classifier | Trunk, source: Classifier) -> None:

@@ -30,6 +30,7 @@ class Pretrained:
         file: The file's name in the package, or None.
         sha256: The file's hash, checked before it is read, or None where the downloader checks its own.
         licence: As its publisher states it.
+        by_hand: Whether its publisher gives no hash, so that visus does not fetch it.
     """
 
     data: str
@@ -37,11 +38,17 @@ class Pretrained:
     licence: str
     file: str | None = None
     sha256: str | None = None
+    by_hand: bool = False
 
     @property
     def online(self) -> bool:
         """Whether the first use downloads the weights."""
-        return self.file is None
+        return self.way == "downloaded"
+
+    @property
+    def way(self) -> str:
+        """How the file comes here: `installed` with a package, `downloaded` at first use, or `by hand`."""
+        return "installed" if self.file else "by hand" if self.by_hand else "downloaded"
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,13 @@
 """The families of keras.applications: counts, taps, preprocessing, weights copied one for one."""
 
+import ast
+from pathlib import Path
+
+import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.legacy.saving import legacy_h5_format
 
 from visus.models import TrunkClassifier, create, trunk
 from visus.models.classify import keras_applications
@@ -181,10 +186,69 @@ def test_offline_the_message_says_what_to_do(monkeypatch):
     def offline(**arguments):
         raise OSError("URL fetch failure on https://example.org: None -- Name or service not known")
 
-    model = create("mobilenet-v2", weights="none", num_classes=2, image_size=32)
-    monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
-    with pytest.raises(InputError, match=r"MobileNetV2 and could not: URL fetch.*efficientnet-lite0"):
-        keras_applications.load_weights(model, find("mobilenet-v2").weights, head=False)
+    model = create("vgg-16", weights="none", num_classes=2, image_size=32)
+    monkeypatch.setattr(keras.applications, "VGG16", offline)
+    with pytest.raises(InputError, match=r"VGG16 and could not: URL fetch.*efficientnet-lite0"):
+        keras_applications.load_weights(model, find("vgg-16").weights, head=False)
+
+
+def test_keras_checks_the_hash_of_whatever_it_is_asked_to_fetch():
+    """As its source says: every download there has a hash, or visus does not ask for it."""
+    calls = [
+        (file.stem, {keyword.arg for keyword in node.keywords})
+        for file in Path(keras.src.applications.__path__[0]).glob("*.py")
+        if not file.stem.endswith("_test")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("get_file")
+    ]
+    assert len(calls) > 20
+    unchecked = {f"keras.src.applications.{name}" for name, given in calls if "file_hash" not in given}
+    applications = {v["application"] for v in keras_applications.VARIANTS.values()}
+    modules = {name: getattr(keras.applications, name).__module__ for name in applications}
+    assert {
+        n for n, module in modules.items() if module in unchecked
+    } == keras_applications.FETCHED_BY_HAND.keys()
+    by_hand = {e.variant for e in catalogue().values() if e.weights and e.weights.by_hand}
+    assert by_hand == {"mobilenet", "mobilenet-v2"}
+
+
+def test_weights_without_a_hash_are_not_fetched(monkeypatch):
+    def fetched(*arguments, **options):
+        raise AssertionError(f"a download of {arguments}")
+
+    monkeypatch.setattr(keras.src.utils.file_utils, "get_file", fetched)
+    for name, file in (
+        ("mobilenet", "mobilenet_1_0_224_tf{}.h5"),
+        ("mobilenet-v2", "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224{}.h5"),
+    ):
+        with pytest.raises(InputError, match=rf"without a hash.*/{file.format('')}, .*weights='FILE\.h5'"):
+            create(name)
+        with pytest.raises(InputError, match=rf"without a hash.*/{file.format('_no_top')}, "):
+            create(name, num_classes=2, image_size=64)
+        assert not find(name).weights.online
+
+
+def test_a_file_of_keras_fetched_by_hand_is_read(tmp_path):
+    theirs = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(96, 64, 3))
+    path = tmp_path / "mobilenet_1_0_224_tf_no_top.h5"
+    with h5py.File(path, "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, theirs)
+    model = create("mobilenet", num_classes=2, image_size=(96, 64), weights=path)
+    assert model.trunk.pretrained.file == path.name
+    images = np.random.default_rng(0).integers(0, 256, (2, 96, 64, 3)).astype("f4")
+    expected = np.array(theirs(images / 127.5 - 1, training=False))
+    received = np.array(model.trunk(images, training=False)[32])
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(received / scale, expected / scale, atol=1e-4)
+    with pytest.raises(InputError, match=r"does not hold the weights of MobileNet with their head"):
+        create("mobilenet", weights=path)
+    path.write_bytes(b"no h5")
+    with pytest.raises(InputError, match=r"does not hold the weights of MobileNet without a head"):
+        create("mobilenet", num_classes=2, weights=path)
+    with pytest.raises(
+        InputError, match=r"cannot read weights from .*It reads \.keras, \.h5 and \.weights\.h5"
+    ):
+        create("mobilenet", num_classes=2, weights=path.rename(tmp_path / "a.bin"))
 
 
 def test_the_top_convolution_can_be_left_out():

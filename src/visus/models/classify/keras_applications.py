@@ -3,8 +3,8 @@ graph.
 
 MobileNet, NASNet, EfficientNet, Inception, Xception, ResNet, DenseNet and VGG, as Keras builds them.
 Published figures (ImageNet top-1 and top-5, milliseconds for a picture in batches of 32 on an AMD EPYC and an
-NVIDIA A100) are those of keras.io. The ImageNet weights are downloaded by Keras on first use and kept in its
-cache.
+NVIDIA A100) are those of keras.io. The ImageNet weights are downloaded by Keras on first use, compared with
+their hash and kept in its cache; those of MobileNet, of which Keras publishes no hash, must be fetched by hand.
 """
 
 from __future__ import annotations
@@ -58,9 +58,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 # Licences as the documentation of Keras 2 states them for each family (keras-team/keras, until 2019 in
 # docs/templates/applications.md); of EfficientNet, which came later, nothing is said. Keras downloads the files and
-# checks their hashes.
+# checks their hashes, except those of FETCHED_BY_HAND.
 WEIGHTS: dict[str, dict[str, Any]] = {
-    "mobilenet": {"data": "ImageNet-1k", "source": "keras.applications", "licence": "Apache-2.0"},
+    "mobilenet": {
+        "data": "ImageNet-1k",
+        "source": "keras.applications",
+        "licence": "Apache-2.0",
+        "by_hand": True,
+    },
     "nasnet": {"data": "ImageNet-1k", "source": "keras.applications", "licence": "Apache-2.0"},
     "efficientnet": {
         "data": "ImageNet-1k",
@@ -73,6 +78,13 @@ WEIGHTS: dict[str, dict[str, Any]] = {
     "resnet-v2": {"data": "ImageNet-1k", "source": "keras.applications", "licence": "BSD"},
     "densenet": {"data": "ImageNet-1k", "source": "keras.applications", "licence": "BSD-3-Clause"},
     "vgg": {"data": "ImageNet-1k", "source": "keras.applications", "licence": "CC-BY-4.0"},
+}
+
+# Keras downloads these without comparing them with a hash, and publishes none: visus does not fetch them.
+FETCHED_BY_HAND = {
+    "MobileNet": "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet/mobilenet_1_0_224_tf",
+    "MobileNetV2": "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+    "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224",
 }
 
 CARDS: dict[str, dict[str, Any]] = {
@@ -525,24 +537,46 @@ def create(
 def load_weights(model: Classifier | Trunk, weights: Pretrained | Path, *, head: bool) -> Report:
     """Loads the ImageNet weights, which Keras downloads unless they are in its cache.
 
+    Args:
+        model: Ours.
+        weights: The published weights, or the file of them that somebody downloaded by hand.
+        head: Whether the head's are loaded too.
+
     Raises:
-        InputError: They cannot be downloaded, and the message says what to do instead.
+        InputError: They cannot be downloaded or read, and the message says what to do instead.
     """
     trunk = trunk_of(model)
     assert isinstance(trunk, Application)
     build = getattr(keras.applications, trunk.application)
+    by_hand = isinstance(weights, Path)
+    if not by_hand and trunk.application in FETCHED_BY_HAND:
+        address = FETCHED_BY_HAND[trunk.application] + ("" if head else "_no_top") + ".h5"
+        raise InputError(
+            f"The ImageNet weights of {trunk.application} are published without a hash to check them by, so "
+            f"visus does not fetch them. If you trust {address}, download it and give the file "
+            "(weights='FILE.h5'); or use weights='none', or take efficientnet-lite0, whose weights are installed."
+        )
     try:
         shape = {} if head else {"input_shape": trunk.image_spec.shape}
-        source = build(include_top=head, weights="imagenet", **shape)
+        source = build(include_top=head, weights=str(weights) if by_hand else "imagenet", **shape)
     except Exception as error:  # whatever the download, the cache or the file makes of it
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if by_hand:
+            published = "with their head" if head else "without a head (no_top)"
+            raise InputError(
+                f"{weights} does not hold the weights of {trunk.application} {published} as Keras publishes "
+                f"them: {reason}"
+            ) from None
         raise InputError(
             f"Keras downloads the ImageNet weights of {trunk.application} and could not: {reason}. Go online "
             "once, use weights='none', give a file, or take efficientnet-lite0, whose weights are installed."
         ) from None
     report = copy_weights(model, source, head=head)
-    if isinstance(weights, Pretrained):
-        trunk.pretrained = weights
+    trunk.pretrained = (
+        Pretrained("unknown", source="a file", licence="unknown", file=weights.name)
+        if isinstance(weights, Path)
+        else weights
+    )
     return report
 
 
