@@ -172,21 +172,89 @@ def test_part_is_test_else_val_else_all(tmp_path: Path):
         run("a.keras", tmp_path / "set", "--split", "dev")
 
 
-def test_run_knows_what_it_was_trained_on(tmp_path: Path):
+@pytest.fixture
+def trained(tmp_path: Path) -> SimpleNamespace:
+    """24 pictures, and a run that had 12 of them in train and 6 each in val and test."""
     where = folder(tmp_path / "set")
     whole = split(vdata.load(where), test=0.25, val=0.25, seed=1)
     made = Run.create(tmp_path / "run", {"policy": "standard"})
-    made.save(data={"fingerprint": whole.fingerprint()})
+    made.save(data={"fingerprint": whole.fingerprint()}, source=str(where.resolve()))
     write_split(whole, made.folder / "split.csv")
-    done = json.loads(run("run", where, "--json").out)
-    assert (done["split"], done["pictures"], done["seen_in_training"]) == ("test", 6, None)
-    assert "chose the best epoch" in run("run", where, "--split", "val").err
-    assert "was trained on" in run("run", where, "--split", "train").err
-    assert "was trained on" in run("run", where, "--split", "all").err
-    # Other pictures are not taken for those of the run.
-    (where / "rose" / "0.png").rename(where / "rose" / "new.png")
-    done = json.loads(run("run", where, "--json").out)
-    assert (done["split"], done["pictures"]) == ("all", 24)
+    (made.folder / "model.keras").touch()
+    return SimpleNamespace(where=where, parts={s.source: s.split for s in whole}, run=made.folder)
+
+
+def judged(*arguments: object) -> tuple[str, int, int | None]:
+    done = json.loads(run(*arguments, "--json").out)
+    return done["split"], done["pictures"], done["learned_from"]
+
+
+@pytest.mark.parametrize("model", ["run", "run/model.keras"])
+def test_run_knows_what_it_was_trained_on(trained: SimpleNamespace, model: str):
+    done = run(model, trained.where, "--json")
+    document = json.loads(done.out)
+    assert (document["split"], document["pictures"]) == ("test", 6)
+    assert (document["learned_from"], document["seen_in_training"]) == (0, None)
+    assert done.err == ""
+    assert judged(model, trained.where, "--split", "train") == ("train", 12, 12)
+    assert judged(model, trained.where, "--split", "all") == ("all", 24, 12)
+    assert "trained on 12 of the 24 judged pictures" in run(model, trained.where, "--split", "all").err
+    assert "6 of the 6 judged pictures chose the best" in run(model, trained.where, "--split", "val").err
+
+
+def test_run_knows_the_pictures_that_are_left_when_others_came_and_went(trained: SimpleNamespace):
+    train = [source for source, part in trained.parts.items() if part == "train"]
+    test = [source for source, part in trained.parts.items() if part == "test"]
+    (trained.where / train[0]).rename(trained.where / "rose" / "new.png")
+    (trained.where / test[0]).unlink()
+    assert judged("run", trained.where) == ("test", 5, 0)
+    assert "1 of 23 pictures are not among those of the run" in run("run", trained.where).err
+    assert judged("run", trained.where, "--split", "new") == ("new", 1, 0)
+    assert judged("run", trained.where, "--split", "all") == ("all", 23, 11)
+
+
+def test_mostly_new_pictures_are_judged_without_those_that_taught(trained: SimpleNamespace):
+    for name in NAMES:
+        for file in list((trained.where / name).glob("*.png")):
+            (file.parent / f"more-{file.name}").write_bytes(file.read_bytes())
+    assert judged("run", trained.where) == ("new", 24, 0)
+
+
+def test_wholly_other_pictures_are_all_judged(trained: SimpleNamespace, tmp_path: Path):
+    other = folder(tmp_path / "other")
+    for file in list(other.glob("*/*.png")):
+        file.rename(file.with_name(f"other-{file.name}"))
+    assert judged("run", other) == ("all", 24, 0)
+    assert judged("a.keras", other) == ("all", 24, None)  # nothing is known of a file without a run
+
+
+def test_a_folder_in_the_training_data_is_known(tmp_path: Path):
+    where = tmp_path / "set"
+    for part, each in (("train", 8), ("test", 4)):
+        folder(where / part, each=each)
+    whole = split(vdata.load(where), val=0.25, seed=1)  # as training does: there is no val
+    made = Run.create(tmp_path / "run", {})
+    made.save(data={}, source=str(where.resolve()))
+    write_split(whole, made.folder / "split.csv")
+    assert judged("run", where) == ("test", 12, 0)
+    assert judged("run", where, "--split", "val") == ("val", 6, 0)
+    assert judged("run", where, "--split", "train") == ("train", 18, 18)
+    assert judged("run", where / "train") == ("val", 6, 0)
+    assert judged("run", where / "train", "--split", "all") == ("all", 24, 18)
+
+
+def test_what_the_second_model_learned_from_is_said(trained: SimpleNamespace):
+    done = run("a.keras", trained.where, "--against", "run", "--json")
+    assert "run was trained on 12 of the 24 judged pictures" in done.err
+
+
+def test_a_run_that_cannot_be_read_is_said(trained: SimpleNamespace):
+    (trained.run / "split.csv").write_text("a,b\n1,2\n")
+    assert judged("run", trained.where) == ("all", 24, None)
+    assert "split.csv is no list of pictures" in run("run", trained.where).err
+    (trained.run / "run.json").write_text("[]")
+    assert judged("run", trained.where) == ("all", 24, None)
+    assert "What run was trained on is not known" in run("run", trained.where).err
 
 
 def test_report_is_written_and_nothing_else_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 
 _CLASSES = 50  # that the terminal shows; all of them are in --json and in the report
+_NEW = "new"  # the split of pictures that the run did not know
 
 
 def evaluate(
@@ -37,7 +40,8 @@ def evaluate(
     split: Annotated[
         str | None,
         typer.Option(
-            help="The part to judge on: test, val, train, all. By default test, else val, else all."
+            help="The part to judge on: test, val, train, new (to the run), all. By default test, else val, "
+            "else all."
         ),
     ] = None,
     against: Annotated[
@@ -73,8 +77,9 @@ def evaluate(
         rival = Predictor(against, runtime=runtime, tta=tta)
         columns = _columns(rival.class_names, predictor.class_names, against)
     run = _run(model)
-    whole = _with_splits(match_classes(dataset, predictor.class_names), run)
-    part, judged = _part(whole, split)
+    places = _places(dataset, run)
+    whole = _with_splits(match_classes(dataset, predictor.class_names), places)
+    part, judged = _part(whole, split, places)
     if predictor.multi_label != (judged.task == "multi"):
         raise InputError(
             f"The model gives {'several labels' if predictor.multi_label else 'one label'} to a picture, "
@@ -87,9 +92,6 @@ def evaluate(
         )
     for note in whole.notes:
         message(note)
-    seen = _seen(run, whole, part)
-    if seen:
-        message(seen)
 
     begin = time.perf_counter()
     scores, errors = predictor.scores(_shown(judged, model))
@@ -106,6 +108,11 @@ def evaluate(
     if not known.any():
         raise InputError(f"None of the {len(judged)} pictures can be read.")
     judged, scores = judged.subset(known), scores[known]
+    seen = _seen(judged, places)
+    if seen:
+        message(f"Warning: {seen}")
+    if against is not None and (learned := _learned(judged, _places(judged, _run(against)))):
+        message(f"Warning: {against} was trained on {learned} of the {len(judged)} judged pictures.")
 
     result: Result
     comparison = None
@@ -128,6 +135,7 @@ def evaluate(
         "split": part,
         "pictures": len(judged),
         "unreadable": errors,
+        "learned_from": _learned(judged, places),
         "seen_in_training": seen,
         "milliseconds": {predictor.runtimes[0].kind: milliseconds},
         "report": None,
@@ -156,41 +164,83 @@ def _check_folder(out: Path | None) -> None:
 
 
 def _run(model: str) -> Run | None:
-    """The run that the model comes from, if it was named by its folder."""
-    if not (Path(model) / "run.json").is_file():
+    """The run that made the model, named by its folder or by a .keras file in it."""
+    folder = Path(model) if Path(model).is_dir() else Path(model).parent
+    if not (folder / "run.json").is_file():
         return None
     from visus.train.run import Run
 
-    return Run.open(Path(model))
-
-
-def _with_splits(dataset: Dataset, run: Run | None) -> Dataset:
-    """The data with the splits that the run gave it, if it has none of its own and the run was trained on it."""
-    if run is None or dataset.splits or not (run.folder / "split.csv").is_file():
-        return dataset
-    from visus.data.split import read_split
-
     try:
-        return read_split(dataset, run.folder / "split.csv")
-    except InputError:
-        return dataset  # other pictures than those of the run
+        return Run.open(folder)
+    except InputError as error:
+        message(f"{error} What {model} was trained on is not known.")
+        return None
 
 
-def _part(dataset: Dataset, split: str | None) -> tuple[str, Dataset]:
-    """The part to judge on, and its name."""
-    name = split or next((s for s in ("test", "val") if s in dataset.splits), "all")
-    return name, dataset if name == "all" else dataset.split(name)
+def _places(dataset: Dataset, run: Run | None) -> dict[str, str] | None:
+    """Source -> the split that the run had the picture in, for those that it knew; None without its list.
+
+    Pictures are told by their paths below the folder that the run was trained on, so some may have come or gone
+    since, or only a folder in it be judged.
+    """
+    if run is None or not (run.folder / "split.csv").is_file():
+        return None
+    path = run.folder / "split.csv"
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            known = {row["source"]: row["split"] for row in csv.DictReader(file, strict=True)}
+    except (csv.Error, KeyError):
+        message(f"{path} is no list of pictures and splits. What the model was trained on is not known.")
+        return None
+    prefix, home = "", run.record.get("source")
+    if home and dataset.root is not None and dataset.root.resolve().is_relative_to(str(home)):
+        inside = dataset.root.resolve().relative_to(str(home)).as_posix()
+        prefix = "" if inside == "." else f"{inside}/"
+    return {s.source: known[prefix + s.source] for s in dataset if prefix + s.source in known}
 
 
-def _seen(run: Run | None, dataset: Dataset, part: str) -> str | None:
+def _with_splits(dataset: Dataset, places: dict[str, str] | None) -> Dataset:
+    """The data in the splits of the run; a picture that it did not know keeps its own split, or is `new`."""
+    if not places:
+        return dataset
+    return replace(
+        dataset,
+        samples=tuple(s.replace(split=places.get(s.source) or s.split or _NEW) for s in dataset),
+    )
+
+
+def _part(dataset: Dataset, split: str | None, places: dict[str, str] | None) -> tuple[str, Dataset]:
+    """The part to judge on, and its name: test, else val; but the new pictures if there are more of them."""
+    if split is None:
+        held = [s for s in ("test", "val") if s in dataset.splits][:1]
+        new = [_NEW] if places and _NEW in dataset.splits else []
+        if new:
+            message(
+                f"{len(dataset.split(_NEW))} of {len(dataset)} pictures are not among those of the run: "
+                f"--split {_NEW} judges on them."
+            )
+        split = max(held + new, key=lambda name: len(dataset.split(name)), default="all")
+    return split, dataset if split == "all" else dataset.split(split)
+
+
+def _learned(dataset: Dataset, places: dict[str, str] | None) -> int | None:
+    """How many of the pictures the model has learned from; None if that is not known."""
+    return None if places is None else sum(places.get(s.source) == "train" for s in dataset)
+
+
+def _seen(dataset: Dataset, places: dict[str, str] | None) -> str | None:
     """What the model has seen of the judged pictures, as a warning."""
-    if run is None or part == "test" or not dataset.splits:
-        return None
-    if run.record.get("data", {}).get("fingerprint") != dataset.fingerprint():
-        return None
-    if part == "val":
-        return "These pictures chose the best epoch of this model, so its figures are a little too good."
-    return "The model was trained on these pictures, or some of them: the figures say nothing about new ones."
+    if learned := _learned(dataset, places):
+        return (
+            f"The model was trained on {learned} of the {len(dataset)} judged pictures: "
+            "the figures say little about new ones."
+        )
+    if chose := sum((places or {}).get(s.source) == "val" for s in dataset):
+        return (
+            f"{chose} of the {len(dataset)} judged pictures chose the best epoch of this model, "
+            "so its figures are a little too good."
+        )
+    return None
 
 
 def _shown(dataset: Dataset, name: str) -> Iterator[Any]:
