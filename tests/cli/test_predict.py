@@ -157,8 +157,26 @@ def test_out_decides_the_format_and_appears_as_a_whole(visus, home):
     assert not (home / "rows.json.part").exists()
 
 
+def test_out_replaces_only_earlier_predictions(visus, home):
+    (home / "mine").mkdir()
+    (home / "mine" / "1.png").write_bytes((home / "photos" / "b.png").read_bytes())
+    (home / "mine" / "labels.csv").write_text("path,label\n1.png,ant\n")
+    (home / "mine" / "notes.jsonl").write_text('{"path": "1.png", "label": "ant"}\n')
+    (home / "mine" / "new.csv.part").write_text("a letter")
+    before = {file: file.read_bytes() for file in (home / "mine").iterdir()}
+    for name in ("1.png", "labels.csv", "notes.jsonl", "new.csv"):
+        code, out, err = visus("predict", "run", "mine/1.png", "--out", f"mine/{name}")
+        assert (code, out) == (2, "")
+        assert "holds no predictions of visus" in err
+    assert {file: file.read_bytes() for file in (home / "mine").iterdir()} == before
+    (home / "again.csv").touch()
+    for form in ("csv", "json", "jsonl", "table", "table"):  # each replaces the one before it
+        assert visus("predict", "run", "photos", "--out", "again.csv", "--format", form)[0] == 0
+
+
 def test_interrupted_predictions_are_kept_apart(visus, home, monkeypatch):
-    (home / "rows.csv").write_text("what was there before")
+    before = "path,label,score,uncertain,error\nbefore.png,ant,0.9,0,\n"
+    (home / "rows.csv").write_text(before)
 
     seen = []
 
@@ -171,7 +189,7 @@ def test_interrupted_predictions_are_kept_apart(visus, home, monkeypatch):
     code, _, err = visus("predict", "run", "photos", "--out", "rows.csv", "--annotate", "annotated")
     assert code == 130
     assert "rows.csv.part holds the first 2 predictions" in err
-    assert (home / "rows.csv").read_text() == "what was there before"
+    assert (home / "rows.csv").read_text() == before
     assert len((home / "rows.csv.part").read_text().splitlines()) == 3
 
 

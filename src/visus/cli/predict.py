@@ -6,6 +6,7 @@ import csv
 import io
 import json as json_text
 import os
+import re
 import sys
 import time
 from collections import deque
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from visus.predict import Prediction, Predictor
 
 FORMATS = ("table", "csv", "jsonl", "json")
+_EARLIER = re.compile(  # how each of them begins; only a table whose first row is an error is not recognised
+    rb'path,label,score,uncertain,|\{"path": .*, "label": .*, "score": .*, "uncertain": |\{"model": \["'
+    rb"|[^\x00-\x1f]+  [^\x00-\x1f]+ \d{1,3}\.\d%(   |\n)"
+)
 
 
 def predict(
@@ -54,6 +59,9 @@ def predict(
     Exit code 0: every picture was read. 1: some were not; their rows say why. 2: wrong usage.
     """
     form = _format(format, json, out)
+    if out is not None:
+        _must_be_free(out)
+        _must_be_free(_partial(out))
     from visus.predict import Predictor
 
     predictor = Predictor([model, *(also or [])], runtime=runtime, batch_size=batch, tta=tta)
@@ -105,6 +113,18 @@ def _format(name: str | None, json: bool, out: Path | None) -> str:
             f"--json prints one JSON document, and --format {name} another text. Choose one of them."
         )
     return name
+
+
+def _must_be_free(out: Path) -> None:
+    """Nothing of the user's is overwritten: only predictions of an earlier call, or an empty file."""
+    if not out.exists():
+        return
+    if out.is_file():
+        with out.open("rb") as file:
+            start = file.readline(4096)
+        if not start or _EARLIER.match(start):
+            return
+    raise InputError(f"{out} exists and holds no predictions of visus. Name another file with --out.")
 
 
 def _top(top: int | None, classes: int) -> int:
@@ -220,7 +240,7 @@ def _print(lines: Lines) -> None:
 
 def _write(lines: Lines, out: Path, count: _Count) -> None:
     """Writes the file as a whole; when interrupted, what there is stays under `.part`."""
-    partial = out.with_name(out.name + ".part")
+    partial = _partial(out)
     tell = _progress(count)
     try:
         with partial.open("w", encoding="utf-8", newline="") as stream:
@@ -231,6 +251,10 @@ def _write(lines: Lines, out: Path, count: _Count) -> None:
         message(f"{partial} holds the first {count.pictures} predictions.")
         raise
     partial.replace(out)
+
+
+def _partial(out: Path) -> Path:
+    return out.with_name(out.name + ".part")
 
 
 def _progress(count: _Count) -> Callable[[], None]:
