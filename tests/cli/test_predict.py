@@ -261,6 +261,8 @@ def test_ensembles_views_and_runtimes(visus, home):
         (("run", "photos", "--tta", "flop"), "no views named 'flop'"),
         (("photos", "photos"), "should hold model.keras"),
         (("run", "empty", "--json"), "holds no picture"),
+        (("run", "photos", "empty", "--json"), "holds no picture"),
+        (("run", "photos", "nothing*.png", "--json"), "No file matches nothing*.png"),
         (("run",), "Missing argument"),
     ],
 )

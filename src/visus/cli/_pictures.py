@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -42,42 +42,45 @@ class Named:
 def named_pictures(arguments: Sequence[str]) -> Iterator[Named]:
     """The pictures, one at a time; memory does not grow with their number.
 
+    What is wrong with any argument is raised by the call, before the first picture.
+
     Args:
         arguments: Files; folders, which are searched for pictures; patterns such as `photos/**/*.jpg`; and
             `-` for a list of files on stdin, one in a line.
 
-    Yields:
-        Files are not opened, and a file that is named but does not exist is yielded too.
+    Returns:
+        An iterator. Files are not opened, and a file that is named but does not exist is yielded too.
 
     Raises:
         InputError: A folder or a pattern holds no picture.
     """
+    for argument in arguments:
+        if argument != "-" and next(_files(argument, order=iter), None) is None:
+            if Path(argument).is_dir():
+                raise InputError(
+                    f"The folder {argument} holds no picture. Name a folder with pictures, or files."
+                )
+            raise InputError(f"No file matches {argument}. Check the pattern and the current folder.")
+    base = _base(arguments)
+    return (_named(file, base) for argument in arguments for file in _files(argument))
+
+
+def _files(argument: str, order: Callable[[Iterable[str]], Iterable[str]] = sorted) -> Iterator[Path]:
+    """The files that one argument names; those of a pattern in `order`, `iter` to have the first one soon."""
     from visus.data.formats._walk import walk
 
-    base = _base(arguments)
-    for argument in arguments:
-        path = Path(argument)
-        if argument == "-":
-            for line in sys.stdin.buffer:
-                if text := line.rstrip(b"\r\n"):
-                    yield _named(Path(os.fsdecode(text)), base)
-        elif path.is_dir():
-            found = False
-            for file in walk(path):
-                found = True
-                yield _named(file, base)
-            if not found:
-                raise InputError(
-                    f"The folder {path} holds no picture. Name a folder with pictures, or files."
-                )
-        elif not path.exists() and glob.has_magic(argument):
-            matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - takes absolute patterns
-            files = [match for match in map(Path, matches) if match.is_file()]
-            if not files:
-                raise InputError(f"No file matches {argument}. Check the pattern and the current folder.")
-            yield from (_named(file, base) for file in files)
-        else:
-            yield _named(path, base)
+    path = Path(argument)
+    if argument == "-":
+        for line in sys.stdin.buffer:
+            if text := line.rstrip(b"\r\n"):
+                yield Path(os.fsdecode(text))
+    elif path.is_dir():
+        yield from walk(path)
+    elif not path.exists() and glob.has_magic(argument):
+        matches = order(glob.iglob(argument, recursive=True))  # noqa: PTH207 - takes absolute patterns
+        yield from (match for match in map(Path, matches) if match.is_file())
+    else:
+        yield path
 
 
 def shown(path: object) -> str:
