@@ -212,6 +212,19 @@ def test_annotated_pictures(visus, home):
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_annotated_pictures_have_different_names(visus, home):
+    for name in ("x.bmp", "x.bmp.png", "x.bmp.png.png", "x.tif"):
+        (home / "alike").mkdir(exist_ok=True)
+        write(home / "alike" / name, read(home / "photos" / "b.png"))
+    assert visus("predict", "run", "alike", "--annotate", "told-apart")[0] == 0
+    assert sorted(file.name for file in (home / "told-apart").iterdir()) == [
+        "x.bmp.png",
+        "x.bmp.png.png",
+        "x.bmp.png.png.png",
+        "x.tif.png",
+    ]
+
+
 def test_nothing_is_written_outside_the_folder(visus, home):
     visus(
         "predict", "run", "photos/deep/../../photos/a.jpg", "photos/deep/c d.png", "--annotate", "inside/here"

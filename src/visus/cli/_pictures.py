@@ -28,11 +28,17 @@ class Named:
     def beside(self, folder: Path) -> Path:
         """The file in `folder` for a picture made from this one, JPEG or PNG; the folders above it are made.
 
+        Its name is the picture's, or `x.bmp.png` for `x.bmp`; `x.bmp.png.png` where `x.bmp.png` is a picture, too.
+
         Raises:
             InputError: That file would be the picture itself.
         """
-        kept = self.name.suffix.lower() in (".jpg", ".jpeg", ".png")
-        target = folder / (self.name if kept else self.name.with_name(self.name.name + ".png"))
+        name = self.name.name
+        if self.name.suffix.lower() not in (".jpg", ".jpeg", ".png"):
+            name += ".png"
+            while self.path.with_name(name).exists():
+                name += ".png"
+        target = folder / self.name.with_name(name)
         if target.exists() and target.samefile(self.path):
             raise InputError(f"{target} is one of the pictures, and visus changes none. Name another folder.")
         target.parent.mkdir(parents=True, exist_ok=True)
