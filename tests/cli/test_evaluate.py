@@ -257,6 +257,22 @@ def test_a_run_that_cannot_be_read_is_said(trained: SimpleNamespace):
     assert "What run was trained on is not known" in run("run", trained.where).err
 
 
+def test_format_of_data_that_can_be_read_in_several_ways(tmp_path: Path):
+    where = folder(tmp_path / "set")
+    rows = [
+        f"{f.parent.name}/{f.name},{NAMES[NAMES.index(f.parent.name) - 2]}" for f in where.glob("*/*.png")
+    ]
+    (where / "labels.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    with pytest.raises(InputError, match=r"2 ways: class_folders .*table"):
+        run("a.keras", where)
+    with pytest.raises(InputError, match=r"formats are .*class_folders"):
+        run("a.keras", where, "--format", "carved-in-stone")
+    # The table says the next class, which is the answer to every fourth picture.
+    for name, accuracy in (("class-folders", 0.75), ("table", 0.25)):
+        done = run("a.keras", where, "--format", name, "--json")
+        assert json.loads(done.out)["accuracy"]["value"] == accuracy
+
+
 def test_report_is_written_and_nothing_else_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     asked: list[Any] = []
 

@@ -37,6 +37,7 @@ def evaluate(
             show_default=False,
         ),
     ],
+    format: Annotated[str | None, typer.Option(help="How the data is stored, if not to be guessed.")] = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -70,7 +71,7 @@ def evaluate(
     from visus.evaluate import evaluate as judge
     from visus.predict import Predictor
 
-    dataset = vdata.load(data)
+    dataset = vdata.load(data, format=format)
     predictor = Predictor(model, runtime=runtime, tta=tta)
     rival, columns = None, []
     if against is not None:
