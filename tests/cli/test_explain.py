@@ -57,7 +57,7 @@ def test_another_class_and_a_table(visus, home):
     assert "photos/a.png" in stdout
     assert "cat" in stdout
     assert json.loads((home / "one" / "explain.json").read_text())["pictures"][0]["class"] == "cat"
-    assert sorted(p.name for p in (home / "one").iterdir()) == ["a.png", "explain.json"]
+    assert sorted(p.name for p in (home / "one").glob("[!.]*")) == ["a.png", "explain.json"]
 
 
 def test_a_bad_picture_is_a_row(visus, home):

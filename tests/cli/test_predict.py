@@ -197,7 +197,7 @@ def test_annotated_pictures(visus, home):
     before = {path: path.read_bytes() for path in (home / "photos").rglob("*") if path.is_file()}
     code, _, _ = visus("predict", "run", "photos", "--annotate", "annotated", "--top", "2")
     assert code == 0
-    assert sorted(str(p.relative_to(home / "annotated")) for p in (home / "annotated").rglob("*.*")) == [
+    assert sorted(str(p.relative_to(home / "annotated")) for p in (home / "annotated").rglob("[!.]*.*")) == [
         "a.jpg",
         "b.png",
         "deep/c d.png",
@@ -209,6 +209,14 @@ def test_annotated_pictures(visus, home):
     code, _, err = visus("predict", "run", "photos", "--annotate", "photos")
     assert code == 2
     assert "visus changes none" in err
+    # own/b.png is somebody's, and would be the name of the annotated copy of own/deep/b.png.
+    (home / "own" / "deep").mkdir(parents=True)
+    write(home / "own" / "b.png", picture)
+    write(home / "own" / "deep" / "b.png", picture[:60])
+    code, out, err = visus("predict", "run", "own/deep", "--annotate", "own", "--json")
+    assert (code, out) == (2, "")
+    np.testing.assert_array_equal(read(home / "own" / "b.png"), picture)
+    assert visus("predict", "run", "photos", "--annotate", "annotated")[0] == 0  # its own may be renewed
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -217,7 +225,7 @@ def test_annotated_pictures_have_different_names(visus, home):
         (home / "alike").mkdir(exist_ok=True)
         write(home / "alike" / name, read(home / "photos" / "b.png"))
     assert visus("predict", "run", "alike", "--annotate", "told-apart")[0] == 0
-    assert sorted(file.name for file in (home / "told-apart").iterdir()) == [
+    assert sorted(file.name for file in (home / "told-apart").glob("[!.]*")) == [
         "x.bmp.png",
         "x.bmp.png.png",
         "x.bmp.png.png.png",
@@ -229,7 +237,7 @@ def test_nothing_is_written_outside_the_folder(visus, home):
     visus(
         "predict", "run", "photos/deep/../../photos/a.jpg", "photos/deep/c d.png", "--annotate", "inside/here"
     )
-    assert sorted(str(p.relative_to(home / "inside")) for p in (home / "inside").rglob("*.*")) == [
+    assert sorted(str(p.relative_to(home / "inside")) for p in (home / "inside").rglob("[!.]*.*")) == [
         "here/a.jpg",
         "here/deep/c d.png",
     ]

@@ -28,10 +28,9 @@ class Named:
     def beside(self, folder: Path) -> Path:
         """The file in `folder` for a picture made from this one, JPEG or PNG; the folders above it are made.
 
-        Its name is the picture's, or `x.bmp.png` for `x.bmp`; `x.bmp.png.png` where `x.bmp.png` is a picture, too.
+        `claim` the folder first.
 
-        Raises:
-            InputError: That file would be the picture itself.
+        Its name is the picture's, or `x.bmp.png` for `x.bmp`; `x.bmp.png.png` where `x.bmp.png` is a picture, too.
         """
         name = self.name.name
         if self.name.suffix.lower() not in (".jpg", ".jpeg", ".png"):
@@ -39,10 +38,21 @@ class Named:
             while self.path.with_name(name).exists():
                 name += ".png"
         target = folder / self.name.with_name(name)
-        if target.exists() and target.samefile(self.path):
-            raise InputError(f"{target} is one of the pictures, and visus changes none. Name another folder.")
         target.parent.mkdir(parents=True, exist_ok=True)
         return target
+
+
+def claim(folder: Path) -> None:
+    """Makes a folder for pictures that visus writes, so that none of them can take the place of somebody's own.
+
+    Raises:
+        InputError: It holds files already, and not by an earlier command.
+    """
+    mark = folder / ".visus"
+    if folder.is_dir() and not mark.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} holds files already, and visus changes none. Name a new or empty folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.touch()
 
 
 def named_pictures(arguments: Sequence[str]) -> Iterator[Named]:

@@ -10,7 +10,7 @@ import typer
 
 from visus.cli._options import Json, Model, Pictures
 from visus.cli._output import message, print_json, print_table
-from visus.cli._pictures import Named, named_pictures, shown
+from visus.cli._pictures import Named, claim, named_pictures, shown
 from visus.structures import InputError
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def explain(
             return grad_cam(network, image, class_index=index, layer=layer)
 
     rows: list[dict[str, Any]] = []
-    for named in named_pictures(pictures):
+    chosen = named_pictures(pictures)
+    claim(out)
+    for named in chosen:
         prediction = next(predictor(named.path))
         if prediction.result is None:
             rows.append({"path": shown(named.path), "error": prediction.error})

@@ -19,7 +19,7 @@ import typer
 
 from visus.cli._options import Json, Model, Pictures, Runtime, Views
 from visus.cli._output import message, print_json
-from visus.cli._pictures import Named, named_pictures, shown
+from visus.cli._pictures import Named, claim, named_pictures, shown
 from visus.structures import InputError
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def predict(
     if out is not None:
         _must_be_free(out)
         _must_be_free(_partial(out))
+    if annotate is not None:
+        claim(annotate)
     from visus.predict import Predictor
 
     predictor = Predictor([model, *(also or [])], runtime=runtime, batch_size=batch, tta=tta)
