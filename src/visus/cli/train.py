@@ -23,7 +23,7 @@ def train(
     format: Annotated[
         str | None,
         typer.Option(
-            help="How the data is stored, where that is not to be recognised (see `visus check -h`)."
+            help="How the data is stored, such as class_folders or table, where that is not to be recognised."
         ),
     ] = None,
     resume: Annotated[
@@ -101,6 +101,10 @@ def train(
         }
         settings = {name: value for name, value in given.items() if value is not None}
         settings |= _parse(set_ or [])
+        from visus.data.datasets import known
+
+        if data in known():
+            message(f"{known()[data].DESCRIPTION}\nlicence: {known()[data].LICENCE}")
         run = start_run(data, out=out, format=format, say=message, **settings)
     show(run, json)
 
