@@ -44,6 +44,7 @@ for name, rule in rules.items():
         epochs=asked.epochs,
         validation_data=judged.dataset(),
         validation_steps=judged.steps,
+        shuffle=False,  # the stream is shuffled already
         verbose=0,
     ).history
     histories[name] = [dict(zip(history, values)) for values in zip(*history.values())]
