@@ -59,7 +59,7 @@ def test_facts_are_sane(name):
     assert entry.top1 is None or entry.weights is not None
     if entry.weights is not None:
         assert entry.weights.licence
-        assert entry.weights.online == (entry.weights.sha256 is None)
+        assert (entry.weights.way == "installed") == (entry.weights.sha256 is not None)
 
 
 @pytest.mark.parametrize(

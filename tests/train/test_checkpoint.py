@@ -162,3 +162,15 @@ def test_keep_best_resumes(tmp_path):
     assert not best.file.exists()
     best.on_epoch_end(6, {"val_loss": 0.4})
     assert best.state() == {"value": 0.4, "epoch": 6}
+
+
+def test_keep_best_gives_back_the_weights_before_a_training_that_only_did_harm(tmp_path):
+    model = make()
+    before = values(model)
+    best = ckpt.KeepBest(tmp_path / "best.npz", "loss")
+    best.begin_with(model, 0.0)
+    model.fit(*data(), 8, 2, 0, [best])
+    assert (best.epoch, best.value) == (-1, 0.0)
+    best.restore_best(model)
+    for a, b in zip(before, values(model), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import keras
 import numpy as np
@@ -140,14 +141,12 @@ def test_a_killed_process_resumes_to_the_same_bits_through_both_phases(tmp_path)
     assert start(str(data), "--out", str(tmp_path / "whole"), *options).wait(300) == 0
     process = start(str(data), "--out", str(tmp_path / "killed"), *options)
     checkpoints = tmp_path / "killed" / "checkpoints"
-    while process.poll() is None and not list(checkpoints.glob("best-tune.npz")):
-        pass
+    # Four states of the head, one before tuning; the sixth is the first that tuning brings forth.
+    while process.poll() is None and not (checkpoints / "state-000006.npz").exists():
+        time.sleep(0.01)
     process.kill()
     process.wait()
     assert Run.open(tmp_path / "killed").record["status"] == "started"
-    assert max(checkpoints.glob("state-*.npz")).stat().st_size > 10 * min(
-        file.stat().st_size for file in (tmp_path / "whole" / "checkpoints").glob("best-head.npz")
-    )  # the newest state is one of the whole net
     assert start("--resume", str(tmp_path / "killed")).wait(300) == 0
     hashes = {Run.open(tmp_path / name).record["weights_sha256"] for name in ("whole", "killed")}
     assert len(hashes) == 1

@@ -205,8 +205,14 @@ class KeepBest(Remembering):
         with averaged_weights(self.model):
             self.keep(epoch, value)
 
+    def begin_with(self, model: keras.Model, value: float) -> None:
+        """Makes the weights before the next `fit` a candidate, with the value that they reach, as epoch -1."""
+        self.set_model(model)
+        self.keep(-1, value)
+        self.restore(self.state())  # so that the beginning of training does not forget it
+
     def keep(self, epoch: int, value: float) -> None:
-        """Writes the weights as they are now; epoch -1 is the state before training."""
+        """Writes the weights as they are now."""
         weights = {name: np.array(keras.ops.convert_to_numpy(v)) for name, v in named(self.model.weights)}
         try:
             save(self.file, weights, {"epoch": epoch, "value": value})

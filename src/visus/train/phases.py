@@ -435,9 +435,8 @@ class Training:
         if first == 0:
             if phase.name in ("top", "tune") and val is not None:
                 # Tuning that makes things worse is undone: the weights before it are a candidate, too.
-                best.set_model(model)
                 before = model.evaluate(self._feed(val, 0), steps=val.steps, verbose=0, return_dict=True)
-                best.keep(-1, before["loss"])
+                best.begin_with(model, before["loss"])
             writer.write(0)
         if first < phase.epochs:
             average = [EvaluateAverage()] if settings.ema else []
