@@ -1,4 +1,4 @@
-"""Training steps on the CPU: Keras on TensorFlow as visus sets it up, beside native PyTorch in channels-last.
+"""Training steps on the CPU: nets as visus builds and sets them up on TensorFlow, beside native PyTorch, channels-last.
 
     python -m benchmarks.training_throughput [--torch PYTHON] [--rounds 3]
 
@@ -36,20 +36,21 @@ def rate(step: Callable[[], Any]) -> float:
     return BATCH * STEPS / (time.perf_counter() - begin)
 
 
-def keras_side(name: str) -> float:
+def visus_side(name: str) -> float:
     import keras
     import numpy as np
 
+    from visus.models import create
     from visus.train.determinism import repeatable
 
     repeatable(0)
-    model = getattr(keras.applications, name)(
-        weights=None, input_shape=(SIZE, SIZE, 3), classifier_activation=None
+    model = create(
+        {"MobileNetV2": "mobilenet-v2", "ResNet50": "resnet-50"}[name], weights="none", num_classes=1000
     )
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.01, 0.9), loss)
-    x = np.random.default_rng(0).random((BATCH, SIZE, SIZE, 3), np.float32)
-    y = np.arange(BATCH)
+    x = 255 * np.random.default_rng(0).random((BATCH, SIZE, SIZE, 3), np.float32)
+    y = np.eye(1000, dtype=np.float32)[:BATCH]
     return rate(lambda: model.train_on_batch(x, y))
 
 
@@ -125,7 +126,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.side:
         side, name = options.side
-        print(json.dumps({"rate": (keras_side if side == "keras" else torch_side)(name)}))
+        print(json.dumps({"rate": (visus_side if side == "visus" else torch_side)(name)}))
         return
 
     if options.torch is None:
@@ -145,7 +146,7 @@ def main() -> None:
     )
     for name in NETS:
         pairs = [
-            (measure(sys.executable, "keras", name), measure(torch, "torch", name))
+            (measure(sys.executable, "visus", name), measure(torch, "torch", name))
             for _ in range(options.rounds)
         ]
         ours, theirs = (statistics.median(side) for side in zip(*pairs))

@@ -11,9 +11,14 @@ Example:
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# TensorFlow trains a third to a half faster with oneDNN's kernels, and switches them on by itself only for the newest
+# processors. It looks here when it is imported.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __all__ = [
     "data",

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -70,6 +71,16 @@ def test_json_is_one_document(visus, truth):
         "top": [{"label": label, "score": pytest.approx(score)}],
         "error": None,
     }
+
+
+def test_a_pretrained_model_by_name_names_its_thousand_classes(visus):
+    code, out, _ = visus("predict", "efficientnet-lite0", "photos", "--json", "--top", 5)
+    document = json.loads(out)
+    assert code == 0
+    assert document["model"] == ["efficientnet-lite0"]
+    assert len(document["class_names"]) == 1000
+    for row in document["predictions"]:
+        assert all(re.fullmatch(r"n\d{8}", each["id"]) for each in row["top"])
 
 
 def test_errors_are_rows_and_exit_code_1(visus, home):

@@ -11,7 +11,7 @@ import pytest
 
 from visus import models
 from visus.data import Dataset
-from visus.image.io import write
+from visus.image.io import read, write
 from visus.structures import Classification, InputError, Sample
 from visus.train import Run, resume, train
 from visus.train.features import weights_hash
@@ -127,6 +127,21 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, stop):
     again = resume(tmp_path / "cut", data=make())
     assert again.record["weights_sha256"] == whole.record["weights_sha256"]
     assert again.metrics_file.read_text() == whole.metrics_file.read_text()
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(make(), out=tmp_path / "run", callbacks=[StopAfter(0, 1)], **{**LENET, "epochs": 1})
+    with Run.open(tmp_path / "run").alone(), pytest.raises(InputError, match="Another process is training"):
+        resume(tmp_path / "run", data=make())
+    assert resume(tmp_path / "run", data=make()).record["status"] == "done"
+    assert not (tmp_path / "run" / ".lock").exists()
+
+
+def test_a_run_shows_what_the_model_saw(tmp_path):
+    run = train(make(), out=tmp_path / "run", **{**LENET, "epochs": 1, "policy": "light"})
+    assert read(run.folder / "plots" / "augmentation.png").ndim == 3
+    assert "What the model saw" in (run.folder / "report.html").read_text()
 
 
 @pytest.mark.slow

@@ -4,13 +4,26 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[str, typer.Argument(help="A run folder or a .keras file.", show_default=False)]
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="A run folder, a .keras file, or the name of a pretrained model.", show_default=False
+    ),
+]
 
 Pictures = Annotated[
     list[str],
     typer.Argument(
         help="Files, folders, patterns such as 'photos/*.jpg', or - for a list of files on stdin.",
         show_default=False,
+    ),
+]
+
+Format = Annotated[
+    str | None,
+    typer.Option(
+        help="How the data is stored, such as class_folders, table or file_names:PATTERN, where that is not to be "
+        "recognised."
     ),
 ]
 

@@ -20,7 +20,10 @@ def check(
     data: Annotated[
         str, typer.Argument(help="Class folders, a CSV, idx files or a known set.", show_default=False)
     ],
-    format: Annotated[str | None, typer.Option(help="How the data is stored, if not to be guessed.")] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(help="How the data is stored (see visus.data.formats), if not to be guessed."),
+    ] = None,
     json: Json = False,
     page: Annotated[
         Path | None, typer.Option(help="Write a page with thumbnails here.", metavar="FILE.html")

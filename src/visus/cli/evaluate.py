@@ -37,7 +37,10 @@ def evaluate(
             show_default=False,
         ),
     ],
-    format: Annotated[str | None, typer.Option(help="How the data is stored, if not to be guessed.")] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(help="How the data is stored (see visus.data.formats), if not to be guessed."),
+    ] = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -167,7 +170,7 @@ def _check_folder(out: Path | None) -> None:
 def _run(model: str) -> Run | None:
     """The run that made the model, named by its folder or by a .keras file in it."""
     folder = Path(model) if Path(model).is_dir() else Path(model).parent
-    if not (folder / "run.json").is_file():
+    if not Path(model).exists() or not (folder / "run.json").is_file():
         return None
     from visus.train.run import Run
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
-import importlib
+import importlib.util
 import logging
 import os
 import pkgutil
 import sys
 from collections.abc import Callable
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -70,6 +73,35 @@ def _quiet() -> None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     for name in ("PIL", "tifffile"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    if not any(isinstance(finder, _Quietly) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Quietly())
+
+
+class _Quietly(MetaPathFinder):
+    """Imports TensorFlow without the lines about oneDNN, which it prints whatever its log level says."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Python's hook."""
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)  # or it would find itself
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def quietly(module: ModuleType) -> None:
+                sys.stderr.flush()
+                before, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nothing, 2)
+                try:
+                    execute(module)
+                finally:
+                    os.dup2(before, 2)
+                    os.close(before)
+                    os.close(nothing)
+
+            spec.loader.exec_module = quietly  # type: ignore[method-assign]
+        return spec
 
 
 def main() -> None:

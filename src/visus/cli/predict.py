@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -146,6 +146,7 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """One row for each picture, in order."""
     under_way: deque[Named] = deque()
+    ids = _wordnet_ids(predictor.class_names)
 
     def paths() -> Iterator[Path]:
         for named in pictures:
@@ -154,7 +155,7 @@ def _rows(
 
     for prediction in predictor(paths()):
         named = under_way.popleft()
-        row = _row(prediction, predictor.class_names, top)
+        row = _row(prediction, predictor.class_names, top, ids)
         if annotate is not None and row["error"] is None:
             _annotate(named, row, annotate)
         count.pictures += 1
@@ -162,7 +163,17 @@ def _rows(
         yield row
 
 
-def _row(prediction: Prediction, class_names: Sequence[str], top: int) -> dict[str, Any]:
+def _wordnet_ids(class_names: Sequence[str]) -> dict[str, str]:
+    """Class name -> WordNet id, for a model that still has the thousand classes of ImageNet; else nothing."""
+    from visus.models import imagenet_classes
+
+    known = {name: wordnet_id for wordnet_id, name in imagenet_classes()}
+    return known if tuple(known) == tuple(class_names) else {}
+
+
+def _row(
+    prediction: Prediction, class_names: Sequence[str], top: int, ids: Mapping[str, str]
+) -> dict[str, Any]:
     row: dict[str, Any] = {"path": os.fsencode(prediction.source).decode("utf-8", "backslashreplace")}
     if prediction.result is None:
         return {**row, "label": None, "score": None, "uncertain": None, "top": [], "error": prediction.error}
@@ -170,7 +181,8 @@ def _row(prediction: Prediction, class_names: Sequence[str], top: int) -> dict[s
     row |= {"label": best[0][0], "score": best[0][1], "uncertain": prediction.uncertain}
     if prediction.result.labels is not None:
         row["labels"] = [name for name, yes in zip(class_names, prediction.result.labels) if yes]
-    return {**row, "top": [{"label": name, "score": score} for name, score in best], "error": None}
+    named = [({"id": ids[name]} if ids else {}) | {"label": name, "score": score} for name, score in best]
+    return {**row, "top": named, "error": None}
 
 
 def _annotate(named: Named, row: dict[str, Any], folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from visus.cli._options import Format
 from visus.cli._output import message, print_json, print_table
 from visus.structures import InputError
 
@@ -20,12 +21,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            help="How the data is stored, such as class_folders or table, where that is not to be recognised."
-        ),
-    ] = None,
+    format: Format = None,
     resume: Annotated[
         Path | None,
         typer.Option(help="Continue the run in this folder, exactly where it stopped.", metavar="RUN"),

@@ -28,7 +28,8 @@ def load(
             `Dataset` (returned as it is), arrays `(images, labels)` or a mapping with the arguments of
             `formats.arrays.from_arrays`, or a list of picture files. A path that exists comes before a known
             set of the same name.
-        format: One of `visus.data.formats.names()`, when the source is not to be recognised.
+        format: One of `visus.data.formats.names()`, when the source is not to be recognised; `file_names` with its
+            pattern after a colon: `file_names:last_underscore`.
         task: `classify`: pictures without labels are an error. None: they are welcome, as for prediction.
         **options: For the format's `read`, the known set's `load`, or `from_arrays`.
 
@@ -91,7 +92,18 @@ def _load(source: Any, format: str | None, task: Task | None, options: Mapping[s
             return datasets.load(str(source), **options)
         if format != "pictures":
             raise InputError(_nothing_there(str(source)))
-    return formats.get(format or _recognise(path, task)).read(path, **options)
+    name, colon, argument = (format or "").partition(":")
+    reader = formats.get(name or _recognise(path, task))
+    needed = getattr(reader, "ARGUMENT", None)
+    if colon:
+        if needed is None:
+            raise InputError(f"The format {name} takes nothing after a colon. Received {format!r}.")
+        options = {**options, needed: argument}
+    if needed is not None and not options.get(needed):
+        raise InputError(
+            f"The format {name} needs its {needed}, as in {name}:{needed.upper()}. It is: {reader.DESCRIPTION}."
+        )
+    return reader.read(path, **options)
 
 
 def _recognise(path: Path, task: Task | None) -> str:

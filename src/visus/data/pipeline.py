@@ -180,8 +180,8 @@ class Pipeline:
     def statistics(self) -> dict[str, dict[str, float]]:
         """Where time goes: per stage the number of measurements and mean, p50 and p95 in milliseconds.
 
-        `decode`, `augment` (with the resize to the model's size) are per picture and per thread, `mix` and `batch`
-        per batch; `wait` is how long the consumer waited for a batch: near zero when the pipeline keeps up.
+        `decode`, `augment` (with the resize to the model's size) are per picture and per thread, `mix` per
+        batch; `wait` is how long the consumer waited for a batch: near zero when the pipeline keeps up.
         """
         table = {}
         for stage, seconds in self._times.items():

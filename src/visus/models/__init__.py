@@ -10,11 +10,11 @@ Example:
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from visus.models.entries import Entry, Pretrained, catalogue, find, pareto, pick
+from visus.models.entries import Entry, Pretrained, catalogue, find, imagenet_classes, pareto, pick
 
 if TYPE_CHECKING:
     from visus.models._trunk import Trunk
-    from visus.models.building import create, imagenet_classes, trunk
+    from visus.models.building import create, trunk
     from visus.models.classify._base import Classifier, TrunkClassifier
     from visus.models.cost import multiply_adds
     from visus.models.saving import load, save
@@ -24,7 +24,6 @@ _LAZY = {
     "Trunk": "_trunk",
     "TrunkClassifier": "classify._base",
     "create": "building",
-    "imagenet_classes": "building",
     "load": "saving",
     "multiply_adds": "cost",
     "save": "saving",

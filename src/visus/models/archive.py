@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from visus.models.entries import MODELS
+from visus.models.entries import MODELS, catalogue
 from visus.structures import InputError
 
 MAX_BYTES = 16 << 30
@@ -20,7 +20,7 @@ MAX_CONFIG_BYTES = 16 << 20
 
 
 def model_file(path: str | Path) -> Path:
-    """The `.keras` file that a person means: the file itself, or the one in a run folder.
+    """The `.keras` file that a person means: the file itself, the one in a run folder, or a pretrained model's.
 
     It is a model of visus and of bearable size, as far as its table of contents and its configuration tell; it
     may still be damaged.
@@ -32,15 +32,24 @@ def model_file(path: str | Path) -> Path:
         >>> model_file("runs/flowers")                                                # doctest: +SKIP
         PosixPath('runs/flowers/model.keras')
     """
-    path = Path(path)
+    name, path = str(path), Path(path)
     if path.is_dir():
         path = _only_model(path)
     if not path.is_file():
-        raise InputError(
-            f"There is no model at {path}. Expected a .keras file, or a run folder that holds one."
-        )
+        if name not in _names():
+            raise InputError(
+                f"There is no model at {path}. Expected a .keras file, a run folder that holds one, or the name "
+                "of a pretrained model (`visus models` lists them)."
+            )
+        from visus.models.published import published_file
+
+        path = published_file(name)
     _check(path)
     return path
+
+
+def _names() -> set[str]:
+    return {name for entry in catalogue().values() for name in (entry.name, entry.variant)}
 
 
 def _only_model(folder: Path) -> Path:

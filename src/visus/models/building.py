@@ -7,14 +7,13 @@ import importlib
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from visus.models._trunk import Trunk
 from visus.models.classify._base import Classifier
-from visus.models.entries import MODELS, Entry, find
+from visus.models.entries import Entry, find, imagenet_classes
 from visus.models.saving import load
 from visus.models.surgery import restore, variables
 from visus.structures import ImageSpec, InputError
@@ -105,18 +104,6 @@ def trunk(
         model: Trunk = module.create_trunk(entry.variant, image_spec=spec, top_conv=top_conv)
     _load(model, entry, module, weights, head=False)
     return model
-
-
-@cache
-def imagenet_classes() -> tuple[tuple[str, str], ...]:
-    """`(WordNet id, name)` of the 1,000 classes, in the order of the outputs.
-
-    Example:
-        >>> imagenet_classes()[0]
-        ('n01440764', 'tench')
-    """
-    lines = (MODELS / "classify" / "imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
-    return tuple((line[:9], line[10:]) for line in lines if not line.startswith("#"))
 
 
 def _names(entry: Entry, class_names: Sequence[str] | None, num_classes: int | None) -> tuple[str, ...]:

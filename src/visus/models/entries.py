@@ -178,6 +178,18 @@ def find(name: str) -> Entry:
     raise InputError(f"There is no model named {name!r}.{hint} `visus models` lists all {len(entries)}.")
 
 
+@cache
+def imagenet_classes() -> tuple[tuple[str, str], ...]:
+    """`(WordNet id, name)` of the 1,000 classes, in the order of the outputs.
+
+    Example:
+        >>> imagenet_classes()[0]
+        ('n01440764', 'tench')
+    """
+    lines = (MODELS / "classify" / "imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
+    return tuple((line[:9], line[10:]) for line in lines if not line.startswith("#"))
+
+
 # A constraint's name, the figure that it bounds, and whether the bound is an upper one.
 CONSTRAINTS: dict[str, tuple[str, bool]] = {
     "under_ms": ("ms", True),

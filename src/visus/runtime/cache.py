@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from visus.data.cache import cache_folder
+
 MANIFEST = "manifest.json"
 MAX_BYTES = 4 << 30
 """Bytes that all compiled models together may take; the least recently used ones go first."""
@@ -19,8 +21,7 @@ MAX_BYTES = 4 << 30
 
 def folder(cache_dir: str | Path | None = None) -> Path:
     """Where compiled models are kept: below `cache_dir`, else `$VISUS_CACHE`, else `~/.cache/visus`."""
-    root = cache_dir or os.environ.get("VISUS_CACHE") or Path.home() / ".cache" / "visus"
-    return Path(root) / "runtime"
+    return (Path(cache_dir) if cache_dir else cache_folder()) / "runtime"
 
 
 def find(root: Path, key: str) -> tuple[Path, dict[str, Any]] | None:

@@ -24,13 +24,14 @@ import numpy as np
 
 from visus import models
 from visus.data import Dataset
-from visus.data.augment import Policy
+from visus.data.augment import Policy, augmentation_sheet
 from visus.data.augment import policy as augmentation_policy
 from visus.data.augment.mix import CutMix, MixUp
 from visus.data.balance import class_weights
 from visus.data.pipeline import Pipeline
 from visus.data.store import PictureStore
 from visus.evaluate import fit_temperature
+from visus.image.io import write
 from visus.structures import ImageSpec, InputError
 from visus.train.callbacks import (
     CSVLog,
@@ -58,6 +59,7 @@ from visus.train.groups import exempt_from_decay
 from visus.train.judge import judge
 from visus.train.plan import SECONDS_TO_FINISH, SECONDS_WORTH_MEASURING, Plan, make_plan
 from visus.train.recipes import advise
+from visus.train.report import AUGMENTATION
 from visus.train.run import Run
 from visus.train.schedules import as_keras, warm_up_cosine
 from visus.train.settings import Settings
@@ -132,6 +134,7 @@ class Training:
             self.say(doubt)
         self.model: Any = self._create()
         self._read_pictures()
+        self._show_augmentation()
         if self._pretrained():
             trunk = compile_trunk(self.model)
             freeze_for_tuning(self.model, self.settings.unfreeze)
@@ -240,6 +243,19 @@ class Training:
         """The augmentation, guarded by the domain and by what the class names say about left, right, up and down."""
         settings = self.settings
         return augmentation_policy(name, domain=settings.domain, class_names=self.dataset.class_names)
+
+    def _show_augmentation(self) -> None:
+        """Draws what the model will see, so that a person can look while it learns."""
+        file = self.run.folder / AUGMENTATION
+        policy = self._policy(self.settings.policy)
+        if policy.steps and not file.exists():
+            file.parent.mkdir(exist_ok=True)
+            write(
+                file,
+                augmentation_sheet(
+                    self.sets["train"], policy, self.model.image_spec, seed=self.settings.seed
+                ),
+            )
 
     def _class_weights(self) -> np.ndarray | None:
         if self.settings.class_weights is None:
@@ -408,6 +424,7 @@ class Training:
         rate = settings.learning_rate or (TUNE_RATE if name == "tune" else SCRATCH_RATE)
         self._fit(Phase(name, self.model, train, val, plan.epochs, plan.steps, rate))
         self._report({**train.problems, **(val.problems if val is not None else {})})
+        self.run.save(pipeline=train.statistics())
 
     def _fit(self, phase: Phase) -> None:
         settings, model, train, val = self.settings, phase.model, phase.train, phase.val

@@ -31,6 +31,7 @@ from visus.evaluate import (
     uncertain,
 )
 from visus.evaluate.confusion import write_matrix_csv
+from visus.image.io import read
 from visus.image.resize import resize
 from visus.structures import Estimate, InputError
 from visus.train.run import write_atomically
@@ -45,7 +46,15 @@ MISTAKES = 24
 """Pictures shown of the worst mistakes."""
 DOUBTS = 12
 """Pictures shown of the least certain answers."""
+AUGMENTATION = "plots/augmentation.png"
+"""Where a run keeps the sheet of what the model sees while it learns."""
 _SELECTION = "The judged pictures also chose the best epoch, so these figures are a little too good."
+_STAGES = {
+    "decode": "reading a picture",
+    "augment": "augmenting and resizing it",
+    "mix": "mixing a batch",
+    "wait": "waiting for a batch, ahead of the training",
+}
 _ENOUGH = (320, 320)  # a JPEG in the gallery is decoded at a reduced scale above this
 
 _LABELS = {
@@ -177,7 +186,10 @@ def write_report(
     if comparison is not None:
         _comparison(page, comparison)
     if history and diagnosis is not None:
-        _training(page, draw, history, diagnosis)
+        _training(page, draw, history, diagnosis, record.get("pipeline", {}))
+        if (folder / AUGMENTATION).is_file():
+            with page.section("What the model saw while it learned"):
+                page.image(read(folder / AUGMENTATION), caption="A picture as it is, then versions of it.")
     if record.get("left_out"):
         page.callout(
             "; ".join(
@@ -296,7 +308,13 @@ def _summary(
         page.table(["figure", "value"], [[_label(name), figure] for name, figure in figures.items()])
 
 
-def _training(page: Page, draw: _Figures, history: Sequence[Mapping[str, Any]], diagnosis: Diagnosis) -> None:
+def _training(
+    page: Page,
+    draw: _Figures,
+    history: Sequence[Mapping[str, Any]],
+    diagnosis: Diagnosis,
+    pipeline: Mapping[str, Mapping[str, float]],
+) -> None:
     page.heading("Training")
     tone: Any = {"healthy": "good", "overfit": "warning", "underfit": "warning", "diverged": "error"}.get(
         diagnosis.verdict, "note"
@@ -311,6 +329,15 @@ def _training(page: Page, draw: _Figures, history: Sequence[Mapping[str, Any]], 
             of = [s for s, e in zip(seconds, history) if str(e.get("phase") or "training") == phase]
             parts.append(f"{phase}: {len(of)} epochs of {np.nanmedian(of):.3g} s")
         page.paragraph(f"Time: {'; '.join(parts)}.")
+    if "wait" in pipeline:
+        page.table(
+            ["milliseconds for a picture or a batch", "mean", "median", "95 % below"],
+            [
+                [_STAGES.get(stage, stage), *(round(of[ms], 2) for ms in ("mean_ms", "p50_ms", "p95_ms"))]
+                for stage, of in pipeline.items()
+            ],
+            caption="Preparing the pictures, in threads, while the net learns.",
+        )
 
 
 def _mistakes(page: Page, result: ClassificationResult, dataset: Dataset, explain: Explain | None) -> None:

@@ -8,9 +8,12 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from visus.data.cache import alone
 from visus.structures import InputError
 
 _PACKAGES = (
@@ -91,6 +94,22 @@ class Run:
         """Puts changes into the record and writes `run.json`, all or nothing."""
         self.record.update(changes)
         write_atomically(self.folder / "run.json", json.dumps(self.record, indent=2, default=str))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps other processes from training in the folder, as long as the `with` block lasts.
+
+        Raises:
+            InputError: Another one does.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(alone(self.folder / ".lock", wait=False))
+            except BlockingIOError:
+                raise InputError(
+                    f"Another process is training in {self.folder}. Wait until it is done, or stop it first."
+                ) from None
+            yield
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -79,7 +79,8 @@ def train(
     )
     write_split(dataset, folder / "split.csv")
     try:
-        return Training(run, dataset, chosen, callbacks, say).finish()
+        with run.alone():
+            return Training(run, dataset, chosen, callbacks, say).finish()
     except InputError:
         if not run.record.get("plan"):  # nothing was learned yet: leave no folder in the way of the next try
             shutil.rmtree(folder)
@@ -129,7 +130,8 @@ def resume(
     from visus.train.phases import Training
 
     callbacks = check_callbacks(callbacks)
-    return Training(run, dataset, chosen, callbacks, say).finish()
+    with run.alone():
+        return Training(run, dataset, chosen, callbacks, say).finish()
 
 
 def _free_folder(name: str) -> Path:

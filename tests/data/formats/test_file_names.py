@@ -104,3 +104,15 @@ def test_pets(data_folder):
 def test_the_finer_classes_of_granulocytes(data_folder):
     data = load(data_folder / "ig", format="file_names", pattern=r"^(?P<label>[A-Z]+)_")
     assert data.counts() == {"IG": 4, "MMY": 38, "MY": 39, "PMY": 19}
+
+
+def test_the_pattern_follows_the_name_of_the_format(tmp_path):
+    for name in ("cat_1.jpg", "dog_2.jpg"):
+        (tmp_path / name).touch()
+    data = load(tmp_path, format="file_names:last_underscore")
+    assert data.class_names == ("cat", "dog")
+    assert load(tmp_path, format="file_names:^(?P<label>...)(?:_)").class_names == ("cat", "dog")
+    with pytest.raises(InputError, match="needs its pattern, as in file_names:PATTERN"):
+        load(tmp_path, format="file_names")
+    with pytest.raises(InputError, match="pictures takes nothing after a colon"):
+        load(tmp_path, format="pictures:first_dot")

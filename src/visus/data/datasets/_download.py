@@ -22,10 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from visus.data.cache import alone
 from visus.structures import InputError
-
-if sys.platform != "win32":
-    import fcntl
 
 BLOCK = 1 << 20
 ATTEMPTS = 3
@@ -137,28 +135,6 @@ def _fill(file: File, part: Path, target: Path, progress: Progress | None) -> No
             f"SHA-256 {file.sha256} ({file.sum_from}), received {size:,} bytes with {received}. It was "
             "deleted; try again, or get it elsewhere."
         )
-
-
-@contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Holds a file for this process and thread; others wait. It is made, and removed again if it stays empty.
-
-    The lock ends with its process, so that none is left behind. Windows has no such lock: nobody waits there.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    while True:
-        with path.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if not (path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())):
-                continue  # whoever held it has finished it, or thrown it away
-            try:
-                yield
-            finally:
-                if path.exists() and path.stat().st_size == 0:
-                    path.unlink()
-            return
 
 
 def _checked(file: File, target: Path) -> Path:

@@ -7,14 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from visus.data.datasets._download import File, alone, download, unpack
+from visus.data.cache import alone, cache_folder
+from visus.data.datasets._download import File, download, unpack
 from visus.structures import InputError
-
-
-def cache_folder() -> Path:
-    """`$VISUS_CACHE`, or `~/.cache/visus`."""
-    named = os.environ.get("VISUS_CACHE")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "visus"
 
 
 def locate(

@@ -21,7 +21,11 @@ from visus.data.formats._rows import split_name
 from visus.data.formats._walk import LeftOut, path_order, printable, source_of, walk
 from visus.structures import Classification, InputError, Sample
 
-DESCRIPTION = "the label is a part of every file's name (only on request: format='file_names', pattern=...)"
+DESCRIPTION = (
+    "the label is a part of every file's name (only on request: file_names:PATTERN with first_dot, last_underscore, "
+    "numbered_folder or a regular expression with a group named label)"
+)
+ARGUMENT = "pattern"
 WRITE_REFUSED = (
     "A file's name is its owner's affair, so no labels are written into names: write class_folders or table."
 )

@@ -20,6 +20,7 @@ from visus.models.classify._base import Classifier, TrunkClassifier, trunk_of
 from visus.models.entries import Pretrained
 from visus.models.surgery import Report, restore
 from visus.models.weights import from_torch, packaged, read_checkpoint
+from visus.nn.normalization import BatchNormalization
 from visus.structures import ImageSpec, InputError
 
 VARIANTS: dict[str, dict[str, Any]] = {"efficientnet-lite0": {"dropout": 0.2}}
@@ -112,7 +113,7 @@ class EfficientNetLite0(Trunk):
 
 
 def _normed(x: keras.KerasTensor, name: str, activate: bool = True) -> keras.KerasTensor:
-    x = keras.layers.BatchNormalization(momentum=0.99, epsilon=1e-3, name=f"{name}_bn")(x)
+    x = BatchNormalization(momentum=0.99, epsilon=1e-3, name=f"{name}_bn")(x)
     return keras.layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x
 
 

@@ -20,6 +20,7 @@ from visus.models._trunk import Trunk
 from visus.models.classify._base import Classifier, TrunkClassifier, trunk_of
 from visus.models.entries import Pretrained
 from visus.models.surgery import Report, restore, variables
+from visus.nn.normalization import fuse
 from visus.structures import ImageSpec, InputError
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -436,6 +437,7 @@ class Application(Trunk):
             include_top=False, weights=None, input_shape=image_spec.shape, input_tensor=normalise(image, mode)
         )
         _name_by_place(network)
+        fuse(network)
         maps = _maps(network, TAPS.get(application, {}))
         if not top_conv:
             last = [layer for layer in network.layers if layer.name in TOP_CONVS]

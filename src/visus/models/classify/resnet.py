@@ -17,6 +17,7 @@ from visus.models.classify._base import Classifier, TrunkClassifier, trunk_of
 from visus.models.entries import Pretrained
 from visus.models.surgery import Report, restore
 from visus.models.weights import from_torch, read_checkpoint
+from visus.nn.normalization import BatchNormalization
 from visus.structures import ImageSpec, InputError
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -107,7 +108,7 @@ def _conv(x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: st
     x = keras.layers.Conv2D(
         filters, kernel, stride, use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
     )(x)
-    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
 
 
 def basic_unit(x: keras.KerasTensor, filters: int, stride: int, name: str) -> keras.KerasTensor:

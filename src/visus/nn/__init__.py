@@ -1,0 +1,1 @@
+"""Layers and blocks of neural networks that Keras does not have, or not as fast."""
