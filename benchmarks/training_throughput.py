@@ -37,18 +37,18 @@ def rate(step: Callable[[], Any]) -> float:
 
 
 def visus_side(name: str) -> float:
-    import keras
     import numpy as np
 
-    from visus.models import create
+    from visus.models import create  # before Keras: visus switches oneDNN on
     from visus.train.determinism import repeatable
 
     repeatable(0)
+    import keras
+
     model = create(
         {"MobileNetV2": "mobilenet-v2", "ResNet50": "resnet-50"}[name], weights="none", num_classes=1000
     )
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(0.01, 0.9), loss)
+    model.compile(keras.optimizers.SGD(0.01, 0.9))
     x = 255 * np.random.default_rng(0).random((BATCH, SIZE, SIZE, 3), np.float32)
     y = np.eye(1000, dtype=np.float32)[:BATCH]
     return rate(lambda: model.train_on_batch(x, y))

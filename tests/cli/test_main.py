@@ -154,3 +154,10 @@ def test_json_knows_estimates_paths_and_no_nan(capsys, tmp_path):
         "path": str(tmp_path),
         "inf": None,
     }
+
+
+@pytest.mark.slow
+def test_tensorflow_is_imported_in_silence():
+    code = "from visus.cli.main import _quiet; _quiet(); import os, tensorflow; os.write(2, b'heard')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "heard"
