@@ -39,7 +39,7 @@ def plain_keras(folder: Path, seconds: float) -> dict[str, float]:
     x = trunk(keras.layers.RandomFlip("horizontal")(image), training=False)[32]
     x = keras.layers.Dropout(0.2)(keras.layers.GlobalAveragePooling2D()(x))
     net = keras.Model(image, keras.layers.Dense(len(train.class_names), activation="softmax")(x))
-    net.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     epochs, longest = 0, 0.0
     while time.perf_counter() - begin + longest < seconds:
         start = time.perf_counter()
