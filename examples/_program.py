@@ -21,7 +21,7 @@ NOTEBOOK = "ipykernel" in sys.modules
 
 
 def arguments(about: str, **options: tuple[Any, Any, str]) -> argparse.Namespace:
-    """The command line of an example; in a notebook, its defaults.
+    """The command line of an example; in a notebook, what its first cell says in `VISUS_EXAMPLE`.
 
     Args:
         about: The docstring of the example.
@@ -56,7 +56,7 @@ def arguments(about: str, **options: tuple[Any, Any, str]) -> argparse.Namespace
     for option, (full, quick, text) in options.items():
         both = f"{full}" if full == quick else f"{full}; with --quick {quick}"
         parser.add_argument(f"--{option.replace('_', '-')}", type=type(full), help=f"{text} ({both})")
-    asked = parser.parse_args([] if NOTEBOOK else None)
+    asked = parser.parse_args(os.environ.get("VISUS_EXAMPLE", "").split() if NOTEBOOK else None)
     for option, (full, quick, _) in options.items():
         if getattr(asked, option) is None:
             setattr(asked, option, quick if asked.quick else full)
@@ -69,7 +69,8 @@ def arguments(about: str, **options: tuple[Any, Any, str]) -> argparse.Namespace
     if asked.quick:
         os.environ["VISUS_OFFLINE"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    print(about.strip().partition("\n")[0])
+    if not NOTEBOOK:
+        print(about.strip().partition("\n")[0])
     return asked
 
 
