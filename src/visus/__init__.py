@@ -12,13 +12,15 @@ Example:
 
 import importlib
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
 # TensorFlow trains a third to a half faster with oneDNN's kernels, and switches them on by itself only for the newest
-# processors. It looks here when it is imported.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# processors. It looks here when it is imported; afterwards it is too late.
+if "tensorflow" not in sys.modules:
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __all__ = [
     "data",

@@ -228,6 +228,14 @@ def test_wholly_other_pictures_are_all_judged(trained: SimpleNamespace, tmp_path
     assert judged("a.keras", other) == ("all", 24, None)  # nothing is known of a file without a run
 
 
+def test_other_pictures_of_the_same_names_are_new(trained: SimpleNamespace, tmp_path: Path):
+    other = folder(tmp_path / "elsewhere" / "set")
+    assert judged("run", other) == ("test", 6, 0)  # copies of the same files are known
+    for file in other.glob("*/*.png"):
+        Image.fromarray(np.full((9, 9, 3), 1, np.uint8)).save(file)
+    assert judged("run", other) == ("all", 24, 0)
+
+
 def test_a_folder_in_the_training_data_is_known(tmp_path: Path):
     where = tmp_path / "set"
     for part, each in (("train", 8), ("test", 4)):

@@ -175,7 +175,7 @@ def test_out_replaces_only_earlier_predictions(visus, home):
     (home / "mine" / "notes.jsonl").write_text('{"path": "1.png", "label": "ant"}\n')
     (home / "mine" / "new.csv.part").write_text("a letter")
     before = {file: file.read_bytes() for file in (home / "mine").iterdir()}
-    for name in ("1.png", "labels.csv", "notes.jsonl", "new.csv"):
+    for name in ("labels.csv", "notes.jsonl", "new.csv"):
         code, out, err = visus("predict", "run", "mine/1.png", "--out", f"mine/{name}")
         assert (code, out) == (2, "")
         assert "holds no predictions of visus" in err
@@ -289,6 +289,7 @@ def test_ensembles_views_and_runtimes(visus, home):
         (("run", "photos", "--format", "xml"), "one of table, csv, jsonl, json"),
         (("run", "photos", "--json", "--format", "csv"), "Choose one of them"),
         (("run", "photos", "--out", "photos"), "photos is a folder"),
+        (("run", "photos", "--out", "rows.xlsx"), "The suffix of --out says the format: .csv, .jsonl"),
         (("run", "photos", "--runtime", "tensorrt"), "no runtime 'tensorrt'"),
         (("run", "photos", "--tta", "flop"), "no views named 'flop'"),
         (("photos", "photos"), "should hold model.keras"),

@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from sklearn.model_selection import train_test_split
 from visus.data import Dataset, load, split
 from visus.data.split import (
     at_least,
+    copies,
     group_keys,
+    keep_copies_together,
     kfold,
     leave_one_group_out,
     per_class,
@@ -340,7 +343,9 @@ def test_split_files(tmp_path):
     parts = split(data, test=0.25, group=False)
     write_split(parts, tmp_path / "split.csv")
     assert (
-        (tmp_path / "split.csv").read_text(errors="surrogateescape").startswith("source,label,split,group\n")
+        (tmp_path / "split.csv")
+        .read_text(errors="surrogateescape")
+        .startswith("source,label,split,group,content\n")
     )
     again = read_split(data.subset(range(11, -1, -1)), tmp_path / "split.csv")
     assert places(again) == places(parts)
@@ -391,3 +396,33 @@ def test_two_sizes_of_one_photograph_stay_together(data_folder):
     for seed in range(5):
         parts = places(split(data, test=0.3, seed=seed, group=lambda s: twins.get(s.source, s.source)))
         assert all(parts[a] == parts[b] for a, b in twins.items())
+
+
+def test_copies_of_a_file_stay_in_one_split(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(30):
+        for name in ("a", "b"):
+            path = tmp_path / name / f"{i:02}.png"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(rng.bytes(100))  # split by name and content, never decoded
+    for i in range(10):
+        (tmp_path / "a" / f"{i:02} copy.png").write_bytes((tmp_path / "a" / f"{i:02}.png").read_bytes())
+    (tmp_path / "b" / "foreign.png").write_bytes((tmp_path / "a" / "00.png").read_bytes())
+    data = load(tmp_path)
+    assert len(copies(data)) == 10
+    together, notes = keep_copies_together(data)
+    parts = split(together, test=0.3, val=0.2)
+    where = {Path(s.source).as_posix(): s.split for s in parts}
+    assert all(where[f"a/{i:02}.png"] == where[f"a/{i:02} copy.png"] for i in range(10))
+    assert "21 files are copies of each other" in notes[0]
+    assert "they stay in one split" in notes[0]
+    assert "in two classes" in notes[1]
+    torn = replace(
+        data, samples=tuple(s.replace(split="train" if "copy" in s.source else "test") for s in data)
+    )
+    assert "some are in two splits" in keep_copies_together(torn)[1][0]
+
+
+def test_a_set_without_copies_is_left_alone():
+    data = load((np.zeros((4, 3, 3), np.uint8), [0, 1, 0, 1]))
+    assert keep_copies_together(data) == (data, [])

@@ -156,12 +156,24 @@ def test_keep_best_gives_back_the_best_epoch_with_its_moving_average(tmp_path):
 def test_keep_best_resumes(tmp_path):
     best = ckpt.KeepBest(tmp_path / "best.npz")
     assert best.state() == {"value": None, "epoch": None}
-    best.restore({"value": 0.5, "epoch": 4})
+    best.set_model(make())
+    best.keep(4, 0.5)
+    kept, remembered = best.file.read_bytes(), best.state()
+    best = ckpt.KeepBest(tmp_path / "best.npz")
+    best.restore(remembered)
     best.set_model(make())
     best.on_epoch_end(5, {"val_loss": 0.6})
-    assert not best.file.exists()
+    assert best.file.read_bytes() == kept
     best.on_epoch_end(6, {"val_loss": 0.4})
     assert best.state() == {"value": 0.4, "epoch": 6}
+
+
+def test_keep_best_tells_that_the_best_weights_are_lost(tmp_path):
+    said = []
+    best = ckpt.KeepBest(tmp_path / "best.npz", report=said.append)
+    best.restore({"value": 0.5, "epoch": 4})
+    assert best.state() == {"value": None, "epoch": None}
+    assert "lost" in said[0]
 
 
 def test_keep_best_gives_back_the_weights_before_a_training_that_only_did_harm(tmp_path):

@@ -188,6 +188,7 @@ def test_plots_are_png_and_nothing_is_left_over(whole: Path):
     names = ["calibration", "classes", "confusion_matrix", "curves", "roc_pr"]
     assert sorted(p.name for p in (whole / "plots").iterdir()) == [f"{n}.png" for n in names]
     assert sorted(p.name for p in whole.iterdir()) == [
+        ".visus",
         "confusion_matrix.csv",
         "evaluation.json",
         "plots",

@@ -15,6 +15,7 @@ from visus.image.io import read, write
 from visus.structures import Classification, InputError, Sample
 from visus.train import Run, resume, train
 from visus.train.features import weights_hash
+from visus.train.run import in_use
 
 NAMES = ("stripes", "checks")
 
@@ -132,10 +133,70 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, stop):
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(make(), out=tmp_path / "run", callbacks=[StopAfter(0, 1)], **{**LENET, "epochs": 1})
-    with Run.open(tmp_path / "run").alone(), pytest.raises(InputError, match="Another process is training"):
-        resume(tmp_path / "run", data=make())
+    with in_use(tmp_path / "run"):
+        for again in (
+            lambda: resume(tmp_path / "run", data=make()),
+            lambda: train(make(), out=tmp_path / "run", **{**LENET, "epochs": 1}),
+        ):
+            with pytest.raises(InputError, match="Another process is training"):
+                again()
     assert resume(tmp_path / "run", data=make()).record["status"] == "done"
     assert not (tmp_path / "run" / ".lock").exists()
+
+
+def test_what_visus_wrote_is_no_data(tmp_path, monkeypatch):
+    folder_of_pictures(tmp_path, 40)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        train(".", callbacks=[StopAfter(0, 1)], **{**LENET, "epochs": 2})
+    (run,) = (tmp_path / "runs").glob("*-1")
+    assert resume(run).class_names == ("checks", "stripes")
+    assert train(".", **{**LENET, "epochs": 1}).class_names == ("checks", "stripes")
+
+
+def test_pictures_that_were_copied_anew_are_the_same(tmp_path):
+    data = folder_of_pictures(tmp_path / "pictures", 40)
+    with pytest.raises(KeyboardInterrupt):
+        train(data, out=tmp_path / "run", callbacks=[StopAfter(0, 1)], **{**LENET, "epochs": 1})
+    picture = data / "stripes" / "0.png"
+    picture.touch()
+    before = picture.read_bytes()
+    picture.write_bytes(before[:-20] + bytes(8) + before[-12:])
+    with pytest.raises(InputError, match="have changed since"):
+        resume(tmp_path / "run")
+    picture.write_bytes(before)
+    assert resume(tmp_path / "run").record["status"] == "done"
+
+
+def test_lost_best_weights_are_told_and_do_not_end_the_training(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(make(), out=tmp_path / "run", callbacks=[StopAfter(2, 1)], **{**LENET, "epochs": 4})
+    best = tmp_path / "run" / "checkpoints" / "best-scratch.npz"
+    best.write_bytes(best.read_bytes()[:1000])
+    said = []
+    assert resume(tmp_path / "run", data=make(), say=said.append).record["status"] == "done"
+    assert any("The best weights so far are lost" in text for text in said)
+
+
+def test_a_test_split_that_nobody_can_read_is_told_before_training(tmp_path):
+    data = folder_of_pictures(tmp_path / "pictures", 40)
+    for name in NAMES:
+        (tmp_path / "set" / "test" / name).mkdir(parents=True)
+        (tmp_path / "set" / "test" / name / "x.png").write_bytes(b"nothing")
+    data.rename(tmp_path / "set" / "train")
+    with pytest.raises(InputError, match="None of the 2 pictures of the split test can be read"):
+        train(tmp_path / "set", out=tmp_path / "run", **{**LENET, "epochs": 1})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("damage", [lambda r: r.pop("data"), lambda r: r.update(arguments=None)])
+def test_a_run_that_lacks_its_beginning_is_a_sentence(tmp_path, damage):
+    run = train(make(), out=tmp_path / "run", **{**LENET, "epochs": 1})
+    run.record["status"] = "started"
+    damage(run.record)
+    run.save()
+    with pytest.raises(InputError, match=r"run\.json"):
+        resume(run.folder, data=make())
 
 
 def test_a_run_shows_what_the_model_saw(tmp_path):

@@ -43,12 +43,14 @@ class Named:
 
 
 def claim(folder: Path) -> None:
-    """Makes a folder for pictures that visus writes, so that none of them can take the place of somebody's own.
+    """Makes a folder for pictures that visus writes: one that is new, empty, or has been visus' own before.
 
     Raises:
         InputError: It holds files already, and not by an earlier command.
     """
-    mark = folder / ".visus"
+    from visus.data.formats._walk import MARK
+
+    mark = folder / MARK
     if folder.is_dir() and not mark.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} holds files already, and visus changes none. Name a new or empty folder.")
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visus.cli._options import Json
+from visus.cli._options import Format, Json
 from visus.cli._output import console, message, print_json, print_table
 from visus.structures import InputError
 
@@ -20,10 +20,7 @@ def check(
     data: Annotated[
         str, typer.Argument(help="Class folders, a CSV, idx files or a known set.", show_default=False)
     ],
-    format: Annotated[
-        str | None,
-        typer.Option(help="How the data is stored (see visus.data.formats), if not to be guessed."),
-    ] = None,
+    format: Format = None,
     json: Json = False,
     page: Annotated[
         Path | None, typer.Option(help="Write a page with thumbnails here.", metavar="FILE.html")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visus.cli._options import Json, Model, Runtime, Views
+from visus.cli._options import Format, Json, Model, Runtime, Views
 from visus.cli._output import console, message, print_json, print_table
 from visus.structures import Estimate, InputError
 
@@ -37,10 +37,7 @@ def evaluate(
             show_default=False,
         ),
     ],
-    format: Annotated[
-        str | None,
-        typer.Option(help="How the data is stored (see visus.data.formats), if not to be guessed."),
-    ] = None,
+    format: Format = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -185,14 +182,17 @@ def _places(dataset: Dataset, run: Run | None) -> dict[str, str] | None:
     """Source -> the split that the run had the picture in, for those that it knew; None without its list.
 
     Pictures are told by their paths below the folder that the run was trained on, so some may have come or gone
-    since, or only a folder in it be judged.
+    since, or only a folder in it be judged. Elsewhere the path and the content must agree.
     """
     if run is None or not (run.folder / "split.csv").is_file():
         return None
+    from visus.data.split import content
+
     path = run.folder / "split.csv"
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            known = {row["source"]: row["split"] for row in csv.DictReader(file, strict=True)}
+            rows = {row["source"]: row for row in csv.DictReader(file, strict=True)}
+            known = {source: row["split"] for source, row in rows.items()}
     except (csv.Error, KeyError):
         message(f"{path} is no list of pictures and splits. What the model was trained on is not known.")
         return None
@@ -200,7 +200,12 @@ def _places(dataset: Dataset, run: Run | None) -> dict[str, str] | None:
     if home and dataset.root is not None and dataset.root.resolve().is_relative_to(str(home)):
         inside = dataset.root.resolve().relative_to(str(home)).as_posix()
         prefix = "" if inside == "." else f"{inside}/"
-    return {s.source: known[prefix + s.source] for s in dataset if prefix + s.source in known}
+        return {s.source: known[prefix + s.source] for s in dataset if prefix + s.source in known}
+    return {
+        s.source: known[s.source]
+        for s in dataset
+        if s.source in known and (rows[s.source].get("content") or "") == content(s)
+    }
 
 
 def _with_splits(dataset: Dataset, places: dict[str, str] | None) -> Dataset:

@@ -85,13 +85,20 @@ class _Quietly(MetaPathFinder):
         if name != "tensorflow":
             return None
         sys.meta_path.remove(self)  # or it would find itself
-        spec = importlib.util.find_spec(name)
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            sys.meta_path.insert(0, self)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
             def quietly(module: ModuleType) -> None:
-                sys.stderr.flush()
-                before, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+                sys.meta_path.remove(self)
+                try:
+                    before = os.dup(2)
+                except OSError:  # there is no stderr
+                    return execute(module)
+                nothing = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nothing, 2)
                 try:
                     execute(module)

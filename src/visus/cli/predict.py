@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from visus.predict import Prediction, Predictor
 
 FORMATS = ("table", "csv", "jsonl", "json")
+_SUFFIXES = (".csv", ".jsonl", ".json", ".txt", "")
 _EARLIER = re.compile(  # how each of them begins; only a table whose first row is an error is not recognised
     rb'path,label,score,uncertain,|\{"path": .*, "label": .*, "score": .*, "uncertain": |\{"model": \["'
     rb"|[^\x00-\x1f]+  [^\x00-\x1f]+ \d{1,3}\.\d%(   |\n)"
@@ -105,6 +106,11 @@ class _Count:
 def _format(name: str | None, json: bool, out: Path | None) -> str:
     if out is not None and out.is_dir():
         raise InputError(f"{out} is a folder. Name a file for the predictions.")
+    if name is None and out is not None and out.suffix.lower() not in _SUFFIXES:
+        raise InputError(
+            f"The suffix of --out says the format: {', '.join(s for s in _SUFFIXES if s)}. Received {out.name}. "
+            "Name one of these, or give --format."
+        )
     if name is None:
         suffix = out.suffix.lower().lstrip(".") if out is not None else ""
         name = "json" if json and out is None else suffix if suffix in FORMATS else "table"

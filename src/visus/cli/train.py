@@ -36,7 +36,7 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(help="Budget: the schedule is fitted so that training ends well within it."),
+        typer.Option(help="Budget: from measured times, a schedule is planned that ends within it."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(help="One seed for weights, order, augmentation and splits.")
@@ -72,7 +72,9 @@ def train(
     Without any option: the pretrained EfficientNet-Lite0 trunk, first frozen with its outputs cached, then tuned.
     """
     if (data is None) == (resume is None):
-        raise InputError("visus train needs either a folder of pictures or --resume RUN.")
+        raise InputError(
+            "visus train needs a folder of pictures, or --resume RUN and no folder: the run knows its pictures."
+        )
     from visus.train import resume as continue_run
     from visus.train import train as start_run
 

@@ -101,7 +101,7 @@ def _load(source: Any, format: str | None, task: Task | None, options: Mapping[s
         options = {**options, needed: argument}
     if needed is not None and not options.get(needed):
         raise InputError(
-            f"The format {name} needs its {needed}, as in {name}:{needed.upper()}. It is: {reader.DESCRIPTION}."
+            f"The format {name} needs its {needed}, as in {name}:{needed.upper()}. In {name} {reader.DESCRIPTION}."
         )
     return reader.read(path, **options)
 
@@ -113,13 +113,21 @@ def _recognise(path: Path, task: Task | None) -> str:
     if len(labelled) > 1:
         described = "; ".join(f"{name} ({formats.get(name).DESCRIPTION})" for name in labelled)
         raise InputError(
-            f"{path} can be read in {len(labelled)} ways: {described}. Say which with format=..."
+            f"{path} can be read in {len(labelled)} ways: {described}. Say which with format=... (--format)."
         )
     if labelled:
         return labelled[0]
     if "pictures" in found and task is None:
         return "pictures"
     if "pictures" in found:
+        from visus.data.formats._walk import folders, holds_pictures
+
+        only = [f for f in folders(path) if holds_pictures(f, 0)] if path.is_dir() else []
+        if len(only) == 1 and not holds_pictures(path, 0) and not _inside(path):
+            raise InputError(
+                f"{path} has one folder of pictures only, {only[0].name}, and so one class: there is nothing to tell "
+                "apart. Expected a folder for each of two or more classes."
+            )
         raise InputError(f"{path} holds pictures without labels. {_HOW_TO_LABEL}{_inside(path)}")
     looked_for = "".join(f"\n  {name}: {formats.get(name).DESCRIPTION}" for name in formats.names())
     raise InputError(

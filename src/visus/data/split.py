@@ -13,11 +13,13 @@ sample.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import math
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -32,6 +34,7 @@ from visus.structures import InputError, Sample
 Share = float | int | str
 Group = str | Callable[[Sample], str] | bool | None
 
+_PIECE = 32 << 10
 _SLICE = re.compile(r"(?P<name>[^\[\]+]+)(\[(?P<low>-?\d+%?)?:(?P<high>-?\d+%?)?\])?")
 
 
@@ -101,6 +104,55 @@ def split(
         matrix = weights if weights.ndim == 2 else np.eye(len(strata), dtype=np.int64)[weights]
         part = _by_group(matrix, parts, keys, seed, strata, grouped=groups is not None)
     return _assigned(dataset, dict(zip(free, part)))
+
+
+def copies(dataset: Dataset) -> list[tuple[int, ...]]:
+    """Positions of samples whose files are equal byte for byte, two or more in a group.
+
+    Only files of equal size are read. Pictures that look alike without being equal are found by `visus check`.
+    """
+    sizes: dict[int, list[int]] = {}
+    for i, sample in enumerate(dataset):
+        if isinstance(sample.image, Path):
+            with contextlib.suppress(OSError):  # whoever reads the picture will say so
+                sizes.setdefault(sample.image.stat().st_size, []).append(i)
+    digests: dict[bytes, list[int]] = {}
+    for i in (i for size, positions in sizes.items() if size and len(positions) > 1 for i in positions):
+        with contextlib.suppress(OSError), Path(str(dataset[i].image)).open("rb") as file:
+            digests.setdefault(hashlib.file_digest(file, "sha256").digest(), []).append(i)
+    return [tuple(group) for group in digests.values() if len(group) > 1]
+
+
+def keep_copies_together(dataset: Dataset) -> tuple[Dataset, list[str]]:
+    """Puts copies of a file into one group, so that no split tears them apart, and says what was found.
+
+    Samples that have a group already keep it.
+
+    Returns:
+        The data set, and sentences for a person.
+    """
+    found = copies(dataset)
+    if not found:
+        return dataset, []
+    samples = list(dataset.samples)
+    torn, doubted = 0, []
+    for group in found:
+        first = samples[group[0]]
+        torn += len({samples[i].split for i in group}) > 1
+        if len({_label_text(dataset, samples[i]) for i in group}) > 1:
+            doubted.append(first.source)
+        for i in group:
+            if samples[i].group is None:
+                samples[i] = samples[i].replace(group=f"copies of {first.source}")
+    notes = [
+        f"{sum(map(len, found))} files are copies of each other, such as {samples[found[0][0]].source} and "
+        f"{samples[found[0][1]].source}"
+        + ("; some are in two splits, so the score will be too good" if torn else "; they stay in one split")
+        + ". visus check also finds those that only look alike."
+    ]
+    if doubted:
+        notes.append(f"Some of them are in two classes, which confuses the model: {', '.join(doubted[:5])}.")
+    return replace(dataset, samples=tuple(samples)), notes
 
 
 def select(dataset: Dataset, expression: str, *, seed: int | None = None) -> Dataset:
@@ -258,7 +310,7 @@ def at_least(dataset: Dataset, n: int) -> Dataset:
 
 
 def write_split(dataset: Dataset, path: str | Path) -> None:
-    """Writes which sample is in which split: a CSV with source, label, split (and group).
+    """Writes which sample is in which split: a CSV with source, label, split (and group), and `content`.
 
     Args:
         dataset: Samples with splits and with sources that differ.
@@ -277,13 +329,37 @@ def write_split(dataset: Dataset, path: str | Path) -> None:
     try:
         with temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["source", "label", "split", *(["group"] if grouped else [])])
+            writer.writerow(["source", "label", "split", *(["group"] if grouped else []), "content"])
             for s in dataset:
                 row = [s.source, _label_text(dataset, s), s.split]
-                writer.writerow([*row, s.group or ""] if grouped else row)
+                writer.writerow([*row, *([s.group or ""] if grouped else []), content(s)])
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def content(sample: Sample) -> str:
+    """What tells a file from another of its name: its size, and a checksum of its beginning and end; empty for none.
+
+    At most 64 KiB are read. The file's time is not looked at: a copy is the same picture.
+    """
+    if not isinstance(sample.image, Path):
+        return ""
+    try:
+        with sample.image.open("rb") as file:
+            begin = file.read(_PIECE)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(len(begin), size - _PIECE))
+            return f"{size}-{zlib.crc32(file.read(_PIECE), zlib.crc32(begin)):08x}"
+    except OSError:
+        return ""
+
+
+def same_content(dataset: Dataset, path: Path) -> bool:
+    """Whether every file is still what it was when the split file was written."""
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        before = {row["source"]: row.get("content") for row in csv.DictReader(file)}
+    return all((now := content(s)) and before.get(s.source) == now for s in dataset)
 
 
 def read_split(dataset: Dataset, path: str | Path) -> Dataset:

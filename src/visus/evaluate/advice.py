@@ -243,6 +243,8 @@ def _calibration(
     temperature = fit_temperature(result.scores, result.truth)
     repaired = apply_temperature(result.scores, temperature)
     after = reliability(repaired.max(axis=1), repaired.argmax(axis=1) == result.truth).ece
+    if after > 0.8 * result.figures["ece"].value:  # nothing to gain, as with few pictures
+        return []
     over = result.reliability.overconfidence
     says = f"promises {100 * abs(over):.0f} points too {'much' if over > 0 else 'little'}"
     if over < 0 and settings.get("label_smoothing"):

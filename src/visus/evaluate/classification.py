@@ -338,8 +338,8 @@ def area_resamples(resamples: int, count: int, num_classes: int) -> int:
 
 
 def proportion(estimate: Estimate, count: int) -> Estimate:
-    """A proportion of `count` pictures, given its exact interval where the bootstrap found none."""
-    if math.isnan(estimate.value) or not math.isnan(estimate.low) or count == 0:
+    """A proportion of `count` pictures, given its exact interval where the bootstrap found none, or a point."""
+    if math.isnan(estimate.value) or estimate.low < estimate.high or count == 0:
         return estimate
     return Estimate(estimate.value, *exact_interval(round(estimate.value * count), count))
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from visus.runtime import Runtime
 
 
+_NOTHING = 1e-5  # a fall of the score that rounding alone brings about
+
+
 def occlusion(
     runtime: Runtime,
     image: NDArray[np.uint8],
@@ -78,6 +81,6 @@ def occlusion(
             left, right = round(max(0.0, centre - half[1])), round(centre + half[1])
             covered[column, top:bottom, left:right] = fill
         falls[row] = whole[chosen] - score(covered)[:, chosen]
-    falls = np.maximum(falls, 0)
+    falls[falls < _NOTHING] = 0
     heat = to_picture(falls / (falls.max() or 1.0), placed, spec, (image.shape[0], image.shape[1]))
     return lay_over(image, heat) if overlay else heat

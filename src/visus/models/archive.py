@@ -6,6 +6,7 @@ Keras takes many seconds to import; what is no model is told before.
 from __future__ import annotations
 
 import ast
+import difflib
 import json
 import zipfile
 from functools import cache
@@ -37,9 +38,10 @@ def model_file(path: str | Path) -> Path:
         path = _only_model(path)
     if not path.is_file():
         if name not in _names():
+            near = difflib.get_close_matches(name, sorted(_names()), 1)
             raise InputError(
                 f"There is no model at {path}. Expected a .keras file, a run folder that holds one, or the name "
-                "of a pretrained model (`visus models` lists them)."
+                f"of a pretrained model (`visus models` lists them).{f' Did you mean {near[0]}?' if near else ''}"
             )
         from visus.models.published import published_file
 
@@ -58,6 +60,11 @@ def _only_model(folder: Path) -> Path:
     found = sorted(p for p in folder.glob("*.keras") if not p.name.startswith("."))
     if len(found) == 1:
         return found[0]
+    if not found and (folder / "run.json").is_file():
+        raise InputError(
+            f"The training in {folder} is not finished, so there is no model yet. Continue it with: "
+            f"visus train --resume {folder}"
+        )
     names = ", ".join(p.name for p in found) or "none"
     raise InputError(
         f"{folder} should hold model.keras, or one .keras file. Found: {names}. Name the file itself."

@@ -17,8 +17,8 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
 
     Example:
         >>> layer = BatchNormalization()
-        >>> x = np.array([1.0, 3.0], np.float32).reshape(2, 1, 1, 1)
-        >>> np.round(np.ravel(layer(x, training=True)), 2).tolist()
+        >>> x = ops.reshape(ops.array([1.0, 3.0]), (2, 1, 1, 1))
+        >>> [round(float(value), 2) for value in ops.ravel(layer(x, training=True))]
         [-1.0, 1.0]
     """
 

@@ -101,9 +101,7 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             record = json.loads(archive[_RECORD].tobytes())
             return {name: archive[name] for name in archive.files if name != _RECORD}, record
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"The checkpoint {path} is broken ({error}). Delete it to use the one before."
-        ) from error
+        raise InputError(f"The checkpoint {path} is broken ({error}).") from error
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -116,11 +114,14 @@ def latest(
     folder: Path, report: Callable[[str], object] = print
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
     """The newest checkpoint that can be read, or None; a broken one is reported and passed over."""
-    for path in checkpoints(folder):
+    found = checkpoints(folder)
+    for i, path in enumerate(found, 1):
         try:
             return load(path)
         except InputError as error:
-            report(f"{error} Falling back to the checkpoint before it.")
+            report(
+                f"{error} {'Falling back to the one before it.' if i < len(found) else 'Training starts again.'}"
+            )
     return None
 
 
@@ -221,10 +222,25 @@ class KeepBest(Remembering):
             return
         self.value, self.epoch = value, epoch
 
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a remembered state, as far as the file of the best weights still holds them."""
+        super().restore(state)
+        if self.epoch is not None and self._best() is None:
+            self.value = self.epoch = None
+
+    def _best(self) -> dict[str, np.ndarray] | None:
+        try:
+            return load(self.file)[0]
+        except InputError as error:
+            self.report(
+                f"{error} The best weights so far are lost; the best of the epochs from here on are kept."
+            )
+            return None
+
     def restore_best(self, model: keras.Model) -> None:
         """Gives the model the best weights; without any, it keeps those it has."""
-        if self.epoch is None or not self.file.exists():
+        weights = None if self.epoch is None else self._best()
+        if weights is None:
             return
-        weights, _ = load(self.file)
         for variable, value in zip(model.weights, weights.values(), strict=True):
             variable.assign(value)

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -29,10 +29,10 @@ from visus.data.augment import policy as augmentation_policy
 from visus.data.augment.mix import CutMix, MixUp
 from visus.data.balance import class_weights
 from visus.data.pipeline import Pipeline
-from visus.data.store import PictureStore
+from visus.data.store import PictureStore, decode
 from visus.evaluate import fit_temperature
 from visus.image.io import write
-from visus.structures import ImageSpec, InputError
+from visus.structures import ImageSpec, InputError, Sample
 from visus.train.callbacks import (
     CSVLog,
     EarlyStopping,
@@ -186,6 +186,11 @@ class Training:
         """Decodes what fits into memory or onto the disk, and leaves out what cannot be read."""
         spec: ImageSpec = self.model.image_spec
         wanted = [s for s in ("train", "val") if s in self.dataset.splits]
+        if "test" in self.dataset.splits and not any(map(_readable, self.dataset.split("test"))):
+            raise InputError(
+                f"None of the {len(self.dataset.split('test'))} pictures of the split test can be read, so the "
+                "model could not be judged. Replace them, or remove the split."
+            )
         self.sets: dict[str, Dataset] = {name: self.dataset.split(name) for name in wanted}
         self.pictures: dict[str, PictureStore | None] = {}
         # A crop of half the area is still shown without enlarging it.
@@ -347,7 +352,9 @@ class Training:
         begin = time.monotonic()
         if plan.top_epochs:
             trunk = compile_trunk(model, with_map=True)
-        self.say(f"The trunk runs on {trunk.kind} ({trunk.parity}).")
+        self.say(
+            f"The trunk runs on {trunk.kind} (differs from Keras by {trunk.parity:.0e} of the largest value)."
+        )
         caches = {split: self._features(trunk, split, plan) for split in self.sets}
 
         def phase(
@@ -537,6 +544,14 @@ class Training:
         self.run.save(weights_sha256=weights_hash(self.model))
 
 
+def _readable(sample: Sample) -> bool:
+    try:
+        decode(sample, 3, (32, 32))
+    except (InputError, OSError):
+        return False
+    return True
+
+
 def _has_gpu() -> bool:
     if keras.backend.backend() == "torch":
         import torch
@@ -546,11 +561,15 @@ def _has_gpu() -> bool:
 
 
 def _available_memory() -> int:
-    """Bytes that the machine can give; a modest guess where it does not say."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return 4 << 30
+    """Bytes that the machine, or the container that this is, can give; a modest guess where neither says."""
+    found = []
+    with suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found += [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
+    with suppress(OSError, ValueError):  # "max" is no number: no limit
+        limit, used = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
+        found.append(limit - used)
+    return min(found, default=4 << 30)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visus.data.dataset import Dataset
+from visus.data.formats._walk import MARK
 from visus.data.store import decode
 from visus.draw import plots
 from visus.draw.page import Page
@@ -50,7 +51,7 @@ AUGMENTATION = "plots/augmentation.png"
 """Where a run keeps the sheet of what the model sees while it learns."""
 _SELECTION = "The judged pictures also chose the best epoch, so these figures are a little too good."
 _STAGES = {
-    "decode": "reading a picture",
+    "decode": "fetching a picture, decoded already where there was room",
     "augment": "augmenting and resizing it",
     "mix": "mixing a batch",
     "wait": "waiting for a batch, ahead of the training",
@@ -141,6 +142,7 @@ def write_report(
     record = run or {}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plots").mkdir(exist_ok=True)
+    (folder / MARK).touch()
     diagnosis = diagnose(history) if history else None
     counts = record.get("data", {}).get("splits", {}).get("train", {})
     advice = advise(result, diagnosis=diagnosis, train_counts=counts, settings=record.get("arguments", {}))
@@ -531,8 +533,13 @@ def _calibration(page: Page, draw: _Figures, result: ClassificationResult) -> No
     page.paragraph(
         f"The model is {result.confidence.mean():.1%} sure on average and right in "
         f"{result.figures['accuracy'].value:.1%}: it promises {100 * abs(over):.1f} points too "
-        f"{'much' if over > 0 else 'little'}. The temperature that fits these pictures best is "
-        f"{temperature:.2f} (calibration error {table.ece:.3f} before, {after:.3f} after)."
+        f"{'much' if over > 0 else 'little'}. "
+        + (
+            f"The temperature that fits these pictures best is {temperature:.2f} (calibration error "
+            f"{table.ece:.3f} before, {after:.3f} after)."
+            if after < table.ece
+            else f"The calibration error is {table.ece:.3f}, and no temperature makes it smaller."
+        )
     )
     right = result.predicted == result.truth
     draw(

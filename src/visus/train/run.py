@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from visus.data.cache import alone
+from visus.data.formats._walk import MARK
 from visus.structures import InputError
 
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+_LOCK = ".lock"
 _PACKAGES = (
     "visus",
     "keras",
@@ -53,12 +56,13 @@ class Run:
             InputError: The folder holds something already.
         """
         folder = Path(folder)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(f.name != _LOCK for f in folder.iterdir())):
             raise InputError(
                 f"{folder} exists and is not empty. Name another folder for the run, or continue the run in it with "
                 "--resume."
             )
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARK).touch()
         run = cls(
             folder,
             {
@@ -95,22 +99,6 @@ class Run:
         self.record.update(changes)
         write_atomically(self.folder / "run.json", json.dumps(self.record, indent=2, default=str))
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keeps other processes from training in the folder, as long as the `with` block lasts.
-
-        Raises:
-            InputError: Another one does.
-        """
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(alone(self.folder / ".lock", wait=False))
-            except BlockingIOError:
-                raise InputError(
-                    f"Another process is training in {self.folder}. Wait until it is done, or stop it first."
-                ) from None
-            yield
-
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of class 0, 1, ..., K-1."""
@@ -130,6 +118,26 @@ class Run:
     def metrics_file(self) -> Path:
         """One row for each epoch."""
         return self.folder / "metrics.csv"
+
+
+@contextmanager
+def in_use(folder: Path) -> Iterator[None]:
+    """Keeps other processes from training in a folder, as long as the `with` block lasts; it is made if need be.
+
+    Raises:
+        InputError: Another process trains in it, or it is no folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file. Name a folder for the run.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(alone(folder / _LOCK, wait=False))
+        except BlockingIOError:
+            raise InputError(
+                f"Another process is training in {folder}. Wait until it is done, or stop it first."
+            ) from None
+        yield
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -157,6 +165,7 @@ def environment() -> dict[str, Any]:
         "processor": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "command": sys.argv,
+        "onednn": os.environ.get(ONEDNN),
         "git": _git_state(),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from visus import data as vdata
 from visus import models
-from visus.data.split import read_split, split, write_split
+from visus.data.formats._walk import MARK
+from visus.data.split import keep_copies_together, read_split, same_content, split, write_split
 from visus.structures import InputError
-from visus.train.run import Run
+from visus.train.run import ONEDNN, Run, in_use
 from visus.train.settings import Settings
 
 if TYPE_CHECKING:
@@ -63,28 +65,33 @@ def train(
     models.find(chosen.model)  # refuses an unknown name before anything is written
     dataset = vdata.load(data, format=format)
     from visus.train.callbacks import check_callbacks
-    from visus.train.phases import Training
 
     callbacks = check_callbacks(callbacks)
     folder = Path(out) if out is not None else _free_folder(dataset.name or "run")
+    if chosen.group is None:
+        dataset, notes = keep_copies_together(dataset)
+        for note in notes:
+            say(note)
     dataset = _with_splits(dataset, chosen)
     path = isinstance(data, (str, Path)) and Path(data).exists()
-    run = Run.create(
-        folder,
-        chosen.to_dict(),
-        source=None if isinstance(data, vdata.Dataset) else str(Path(data).resolve() if path else data),
-        source_format=format,
-        data=_describe(dataset),
-        published=[list(p) for p in published],
-    )
-    write_split(dataset, folder / "split.csv")
-    try:
-        with run.alone():
-            return Training(run, dataset, chosen, callbacks, say).finish()
-    except InputError:
-        if not run.record.get("plan"):  # nothing was learned yet: leave no folder in the way of the next try
-            shutil.rmtree(folder)
-        raise
+    with in_use(folder):
+        run = Run.create(
+            folder,
+            chosen.to_dict(),
+            source=None if isinstance(data, vdata.Dataset) else str(Path(data).resolve() if path else data),
+            source_format=format,
+            data=_describe(dataset),
+            published=[list(p) for p in published],
+        )
+        write_split(dataset, folder / "split.csv")
+        try:
+            return _finish(run, dataset, chosen, callbacks, say)
+        except InputError:
+            if not run.record.get(
+                "plan"
+            ):  # nothing was learned yet: leave no folder in the way of the next try
+                shutil.rmtree(folder)
+            raise
 
 
 def resume(
@@ -110,33 +117,73 @@ def resume(
     Raises:
         InputError: The folder is no run, or the data has changed since.
     """
-    run = Run.open(Path(folder))
-    chosen = Settings.from_dict(run.record["arguments"])
-    source = data if data is not None else run.record.get("source")
-    if source is None:
-        raise InputError(f"{folder} was trained on a Dataset object: pass it again as data=... to resume.")
-    read = vdata.load(source, format=run.record.get("source_format"))
-    dataset = read_split(read, run.folder / "split.csv")
-    before, now = run.record["data"]["fingerprint"], dataset.fingerprint()
-    if before != now:
-        raise InputError(
-            f"The pictures in {source} have changed since {folder} was started (fingerprint {before[:12]} then, "
-            f"{now[:12]} now), so the run cannot be continued exactly. Restore them, or start a new run."
+    folder = Path(folder)
+    Run.open(folder)  # before anything is made there
+    with in_use(folder):
+        run = Run.open(folder)
+        if run.record.get("status") == "done":
+            say(f"{folder} is finished; there is nothing to resume.")
+            return run
+        try:
+            chosen, fingerprint = (
+                Settings.from_dict(run.record["arguments"]),
+                run.record["data"]["fingerprint"],
+            )
+        except (KeyError, TypeError):
+            raise InputError(
+                f"{folder / 'run.json'} lacks the arguments or the data of the training, so it cannot be continued."
+            ) from None
+        _as_before(run, say)
+        source = data if data is not None else run.record.get("source")
+        if source is None:
+            raise InputError(
+                f"{folder} was trained on a Dataset object: pass it again as data=... to resume."
+            )
+        read = vdata.load(source, format=run.record.get("source_format"))
+        dataset = read_split(read, folder / "split.csv")
+        now = dataset.fingerprint()
+        if fingerprint != now and not same_content(dataset, folder / "split.csv"):
+            raise InputError(
+                f"The pictures in {source} have changed since {folder} was started (fingerprint "
+                f"{str(fingerprint)[:12]} then, {now[:12]} now), so the run cannot be continued "
+                "exactly. Restore them, or start a new run."
+            )
+        from visus.train.callbacks import check_callbacks
+
+        return _finish(run, dataset, chosen, check_callbacks(callbacks), say)
+
+
+def _as_before(run: Run, say: Say) -> None:
+    """Switches oneDNN as it was when the run was started: the last bits depend on it."""
+    before = (run.record.get("environment") or {}).get("onednn", os.environ.get(ONEDNN))
+    if before == os.environ.get(ONEDNN):
+        return
+    if "tensorflow" in sys.modules:
+        say(
+            f"TensorFlow is loaded with {ONEDNN}={os.environ.get(ONEDNN)}, and the run was started with {before}: "
+            "it will agree closely, not bit for bit. Resume it in a fresh process."
         )
-    if run.record["status"] == "done":
-        say(f"{folder} is finished; there is nothing to resume.")
-        return run
-    from visus.train.callbacks import check_callbacks
+    elif before is None:
+        del os.environ[ONEDNN]
+    else:
+        os.environ[ONEDNN] = str(before)
+
+
+def _finish(run: Run, dataset: vdata.Dataset, settings: Settings, callbacks: list[Any], say: Say) -> Run:
     from visus.train.phases import Training
 
-    callbacks = check_callbacks(callbacks)
-    with run.alone():
-        return Training(run, dataset, chosen, callbacks, say).finish()
+    try:
+        return Training(run, dataset, settings, callbacks, say).finish()
+    except KeyboardInterrupt:
+        say(f"Continue with: visus train --resume {run.folder}")
+        raise
 
 
 def _free_folder(name: str) -> Path:
-    numbers = (Path("runs") / f"{name}-{i}" for i in range(1, 1_000_000))
-    return next(p for p in numbers if not p.exists())
+    runs = Path("runs")
+    runs.mkdir(exist_ok=True)
+    (runs / MARK).touch()  # also where the current folder is the one with the pictures
+    return next(p for i in range(1, 1_000_000) if not (p := runs / f"{name}-{i}").exists())
 
 
 def _with_splits(dataset: vdata.Dataset, settings: Settings) -> vdata.Dataset:

@@ -279,3 +279,20 @@ def test_faces_in_pgm(data_folder):
     assert data.num_classes == 40
     assert set(data.counts().values()) == {10}
     assert data.class_names[:3] == ("s1", "s10", "s11")
+
+
+def test_one_class_alone_is_told(tmp_path):
+    (tmp_path / "one" / "daisy").mkdir(parents=True)
+    (tmp_path / "one" / "daisy" / "1.jpg").touch()
+    with pytest.raises(InputError, match="one folder of pictures only, daisy, and so one class"):
+        load(tmp_path / "one")
+
+
+def test_a_folder_that_visus_wrote_is_no_class(tmp_path):
+    for name in ("cat", "dog", "looked"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.jpg").touch()
+    (tmp_path / "looked" / ".visus").touch()
+    data = load(tmp_path)
+    assert data.class_names == ("cat", "dog")
+    assert len(data) == 2

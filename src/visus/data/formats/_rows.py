@@ -114,8 +114,8 @@ def place(
     if absent and missing == "error":
         raise InputError(
             f"{len(absent)} of {len(rows)} pictures do not exist under {printable(start)}: "
-            f"{shortened(absent)}. Name the folder that the paths start from (root=...), or leave them out "
-            "(missing='skip')."
+            f"{shortened(absent)}. Put the list where its paths start from; or, in Python, name that folder "
+            "(root=...) or leave them out (missing='skip')."
         )
     if absent:
         notes.append(f"{len(absent)} pictures do not exist and were left out: {shortened(absent, 3)}.")

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from visus.image.io import EXTENSIONS
 
+MARK = ".visus"
+"""An empty file of this name marks a folder that visus wrote: its pictures are no data."""
+
 # A folder's names are sorted this many at a time, so that a folder of ten million needs no more memory.
 CHUNK = 65_536
 
@@ -32,6 +35,7 @@ class LeftOut:
 
     hidden: int = 0
     other: int = 0
+    own: int = 0
     links: int = 0
     unreadable: int = 0
 
@@ -40,6 +44,7 @@ class LeftOut:
         sentences = {
             "hidden": "hidden files and folders were skipped",
             "other": "files that are no pictures (by their extension) were skipped",
+            "own": "folders that visus wrote itself (runs, heat maps, annotated pictures) were skipped",
             "links": "symbolic links that lead to a folder or out of the data's folder were not followed",
             "unreadable": "folders or files could not be opened (permission, name or a special file)",
         }
@@ -55,6 +60,11 @@ def is_picture(name: str) -> bool:
 def is_hidden(name: str) -> bool:
     """Dot files, and what Windows, macOS and network drives leave behind."""
     return name.startswith(".") or name.lower() in _JUNK
+
+
+def is_own(folder: str | Path) -> bool:
+    """Whether visus wrote the folder."""
+    return os.path.exists(os.path.join(folder, MARK))  # noqa: PTH110, PTH118 - called for every folder
 
 
 def printable(name: str | Path) -> str:
@@ -126,7 +136,9 @@ def walk(
             if link and not follow_links and (is_folder or not _lies_in(entry.path, inside)):
                 left_out.links += 1
             elif is_folder:
-                if depth is None or level < depth:
+                if is_own(entry.path):
+                    left_out.own += 1
+                elif depth is None or level < depth:
                     subfolders.append(Path(entry.path))
             elif not is_file:
                 left_out.unreadable += 1
@@ -145,7 +157,11 @@ def folders(folder: Path) -> list[Path]:
         OSError: The folder cannot be listed.
     """
     with os.scandir(folder) as entries:
-        found = [Path(e.path) for e in entries if not is_hidden(e.name) and e.is_dir(follow_symlinks=False)]
+        found = [
+            Path(e.path)
+            for e in entries
+            if not is_hidden(e.name) and e.is_dir(follow_symlinks=False) and not is_own(e.path)
+        ]
     return sorted(found, key=path_order)
 
 
@@ -159,7 +175,7 @@ def holds_pictures(folder: Path, levels: int = 2) -> bool:
                     continue
                 if is_picture(entry.name) and entry.is_file():
                     return True
-                if entry.is_dir(follow_symlinks=False):
+                if entry.is_dir(follow_symlinks=False) and not is_own(entry.path):
                     below.append(Path(entry.path))
     except OSError:
         return False

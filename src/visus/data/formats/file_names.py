@@ -22,8 +22,7 @@ from visus.data.formats._walk import LeftOut, path_order, printable, source_of, 
 from visus.structures import Classification, InputError, Sample
 
 DESCRIPTION = (
-    "the label is a part of every file's name (only on request: file_names:PATTERN with first_dot, last_underscore, "
-    "numbered_folder or a regular expression with a group named label)"
+    "the label is a part of every file's name (only on request: file_names:PATTERN, such as first_dot)"
 )
 ARGUMENT = "pattern"
 WRITE_REFUSED = (

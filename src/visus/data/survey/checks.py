@@ -297,6 +297,18 @@ def class_sizes(facts: Facts) -> Iterator[Finding]:
                 "class-not-judged",
                 f"{found} no picture in {split}, and will not be judged: {listed(names[unseen])}.",
             )
+    parts = (
+        3 if not facts.dataset.splits else 2 if "train" in facts.counts and "val" not in facts.counts else 1
+    )
+    if facts.dataset.task == "single" and (scarce := (train > 0) & (train < parts)).any():
+        rows = [f"{name} {n}" for name, n in zip(names[scarce], train[scarce])]
+        yield Finding(
+            "error",
+            "class-too-small",
+            f"{several(len(rows), 'class has', 'classes have')} fewer pictures than the {parts} parts that they are "
+            f"to be divided into ({', '.join(('train', 'val', 'test')[:parts])}): {listed(rows)}. Add pictures, or "
+            "leave the class out.",
+        )
     if (small := (train > 0) & (train < FEW)).any():
         rows = [f"{name} {n}" for name, n in zip(names[small], train[small])]
         yield Finding(

@@ -83,7 +83,8 @@ def _interpreter() -> Any:
 @contextmanager
 def _silence() -> Iterator[None]:
     """Keeps the line "Created TensorFlow Lite XNNPACK delegate" off the terminal; it comes from C++."""
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     try:
         kept = os.dup(2)
     except OSError:  # there is no stderr, as under pythonw
