@@ -32,8 +32,9 @@ def test_operations_and_waiting(tmp_path):
     profile = profile_steps(model, slow_batches(0.2), steps=3, folder=tmp_path)
     assert 0.6 <= profile.waiting < profile.seconds
     assert profile.waiting_share > 0.3
-    kinds = {operation.kind: operation for operation in profile.operations}
-    assert kinds["Conv2DBackpropFilter"].calls == 3 and kinds["Conv2DBackpropFilter"].seconds > 0
+    # oneDNN does it together with the bias: Conv2DBackpropFilterWithBias.
+    (filters,) = (o for o in profile.operations if o.kind.startswith("Conv2DBackpropFilter"))
+    assert filters.calls == 3 and filters.seconds > 0
     assert "Conv2DBackpropFilter" in str(profile) and "waiting for data" in str(profile)
     assert list(tmp_path.glob("plugins/profile/*/*.xplane.pb"))
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))

@@ -121,9 +121,6 @@ def resume(
     Run.open(folder)  # before anything is made there
     with in_use(folder):
         run = Run.open(folder)
-        if run.record.get("status") == "done":
-            say(f"{folder} is finished; there is nothing to resume.")
-            return run
         try:
             chosen, fingerprint = (
                 Settings.from_dict(run.record["arguments"]),
@@ -148,6 +145,9 @@ def resume(
                 f"{str(fingerprint)[:12]} then, {now[:12]} now), so the run cannot be continued "
                 "exactly. Restore them, or start a new run."
             )
+        if run.record.get("status") == "done":
+            say(f"{folder} is finished; there is nothing to resume.")
+            return run
         from visus.train.callbacks import check_callbacks
 
         return _finish(run, dataset, chosen, check_callbacks(callbacks), say)
