@@ -231,6 +231,10 @@ def test_wholly_other_pictures_are_all_judged(trained: SimpleNamespace, tmp_path
 def test_other_pictures_of_the_same_names_are_new(trained: SimpleNamespace, tmp_path: Path):
     other = folder(tmp_path / "elsewhere" / "set")
     assert judged("run", other) == ("test", 6, 0)  # copies of the same files are known
+    lines = (trained.run / "split.csv").read_text().splitlines()
+    (trained.run / "split.csv").write_text("\n".join(line.rpartition(",")[0] for line in lines))
+    assert judged("run", other) == ("test", 6, 0)  # a run of before there was a column for the content
+    (trained.run / "split.csv").write_text("\n".join(lines))
     for file in other.glob("*/*.png"):
         Image.fromarray(np.full((9, 9, 3), 1, np.uint8)).save(file)
     assert judged("run", other) == ("all", 24, 0)

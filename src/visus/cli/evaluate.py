@@ -204,7 +204,7 @@ def _places(dataset: Dataset, run: Run | None) -> dict[str, str] | None:
     return {
         s.source: known[s.source]
         for s in dataset
-        if s.source in known and (rows[s.source].get("content") or "") == content(s)
+        if s.source in known and rows[s.source].get("content") in (None, content(s))  # None: an older run
     }
 
 
