@@ -4,7 +4,8 @@
 
 Both start from the same EfficientNet-Lite0 weights, learn from the same 1,000 pictures and are judged on the same 250.
 The plain script is the one of Keras' own guide: `image_dataset_from_directory`, a random flip, the frozen trunk in the
-graph, pooling, dropout, a dense layer, Adam; an epoch more as long as the minutes last. Both clocks start before the
+graph, pooling, dropout, a dense layer, Adam; an epoch more as long as the minutes last. TensorFlow is as it is by
+itself, without the oneDNN kernels that visus switches on where TensorFlow does not. Both clocks start before the
 frameworks are imported. The other peers that come to mind (fastai, Ultralytics' classifier) fetch their weights from
 hosts of their own; where these cannot be reached there is nothing to compare.
 """

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
 from visus.data import Dataset, load, split
+from visus.data.content import copies
 from visus.data.split import (
     at_least,
-    copies,
     group_keys,
     keep_copies_together,
     kfold,
@@ -415,7 +415,7 @@ def test_copies_of_a_file_stay_in_one_split(tmp_path):
     where = {Path(s.source).as_posix(): s.split for s in parts}
     assert all(where[f"a/{i:02}.png"] == where[f"a/{i:02} copy.png"] for i in range(10))
     assert "21 files are copies of each other" in notes[0]
-    assert "they stay in one split" in notes[0]
+    assert "they count as one group" in notes[0]
     assert "in two classes" in notes[1]
     torn = replace(
         data, samples=tuple(s.replace(split="train" if "copy" in s.source else "test") for s in data)

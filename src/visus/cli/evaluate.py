@@ -186,25 +186,24 @@ def _places(dataset: Dataset, run: Run | None) -> dict[str, str] | None:
     """
     if run is None or not (run.folder / "split.csv").is_file():
         return None
-    from visus.data.split import content
+    from visus.data.content import content
 
     path = run.folder / "split.csv"
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            rows = {row["source"]: row for row in csv.DictReader(file, strict=True)}
-            known = {source: row["split"] for source, row in rows.items()}
+            known = {r["source"]: (r["split"], r.get("content")) for r in csv.DictReader(file, strict=True)}
     except (csv.Error, KeyError):
         message(f"{path} is no list of pictures and splits. What the model was trained on is not known.")
         return None
-    prefix, home = "", run.record.get("source")
+    home = run.record.get("source")
     if home and dataset.root is not None and dataset.root.resolve().is_relative_to(str(home)):
         inside = dataset.root.resolve().relative_to(str(home)).as_posix()
         prefix = "" if inside == "." else f"{inside}/"
-        return {s.source: known[prefix + s.source] for s in dataset if prefix + s.source in known}
+        return {s.source: known[prefix + s.source][0] for s in dataset if prefix + s.source in known}
     return {
-        s.source: known[s.source]
+        s.source: known[s.source][0]
         for s in dataset
-        if s.source in known and rows[s.source].get("content") in (None, content(s))  # None: an older run
+        if s.source in known and known[s.source][1] in (None, content(s))  # None: an older run
     }
 
 

@@ -93,19 +93,11 @@ class _Quietly(MetaPathFinder):
             execute = spec.loader.exec_module
 
             def quietly(module: ModuleType) -> None:
+                from visus.runtime.silence import silence
+
                 sys.meta_path.remove(self)
-                try:
-                    before = os.dup(2)
-                except OSError:  # there is no stderr
-                    return execute(module)
-                nothing = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nothing, 2)
-                try:
+                with silence():
                     execute(module)
-                finally:
-                    os.dup2(before, 2)
-                    os.close(before)
-                    os.close(nothing)
 
             spec.loader.exec_module = quietly  # type: ignore[method-assign]
         return spec

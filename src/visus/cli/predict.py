@@ -106,13 +106,14 @@ class _Count:
 def _format(name: str | None, json: bool, out: Path | None) -> str:
     if out is not None and out.is_dir():
         raise InputError(f"{out} is a folder. Name a file for the predictions.")
-    if name is None and out is not None and out.suffix.lower() not in _SUFFIXES:
-        raise InputError(
-            f"The suffix of --out says the format: {', '.join(s for s in _SUFFIXES if s)}. Received {out.name}. "
-            "Name one of these, or give --format."
-        )
     if name is None:
-        suffix = out.suffix.lower().lstrip(".") if out is not None else ""
+        suffix = "" if out is None else out.suffix.lower()
+        if suffix not in _SUFFIXES:
+            raise InputError(
+                f"The suffix of --out says the format: {', '.join(filter(None, _SUFFIXES))}. Received {suffix}. "
+                "Name one of these, or give --format."
+            )
+        suffix = suffix.removeprefix(".")
         name = "json" if json and out is None else suffix if suffix in FORMATS else "table"
     if name not in FORMATS:
         raise InputError(f"The format is one of {', '.join(FORMATS)}. Received {name!r}.")

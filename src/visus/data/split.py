@@ -13,13 +13,11 @@ sample.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import hashlib
 import math
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -28,13 +26,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from visus.data.content import content, copies
 from visus.data.dataset import Dataset
 from visus.structures import InputError, Sample
 
 Share = float | int | str
 Group = str | Callable[[Sample], str] | bool | None
 
-_PIECE = 32 << 10
 _SLICE = re.compile(r"(?P<name>[^\[\]+]+)(\[(?P<low>-?\d+%?)?:(?P<high>-?\d+%?)?\])?")
 
 
@@ -106,23 +104,6 @@ def split(
     return _assigned(dataset, dict(zip(free, part)))
 
 
-def copies(dataset: Dataset) -> list[tuple[int, ...]]:
-    """Positions of samples whose files are equal byte for byte, two or more in a group.
-
-    Only files of equal size are read. Pictures that look alike without being equal are found by `visus check`.
-    """
-    sizes: dict[int, list[int]] = {}
-    for i, sample in enumerate(dataset):
-        if isinstance(sample.image, Path):
-            with contextlib.suppress(OSError):  # whoever reads the picture will say so
-                sizes.setdefault(sample.image.stat().st_size, []).append(i)
-    digests: dict[bytes, list[int]] = {}
-    for i in (i for size, positions in sizes.items() if size and len(positions) > 1 for i in positions):
-        with contextlib.suppress(OSError), Path(str(dataset[i].image)).open("rb") as file:
-            digests.setdefault(hashlib.file_digest(file, "sha256").digest(), []).append(i)
-    return [tuple(group) for group in digests.values() if len(group) > 1]
-
-
 def keep_copies_together(dataset: Dataset) -> tuple[Dataset, list[str]]:
     """Puts copies of a file into one group, so that no split tears them apart, and says what was found.
 
@@ -147,7 +128,7 @@ def keep_copies_together(dataset: Dataset) -> tuple[Dataset, list[str]]:
     notes = [
         f"{sum(map(len, found))} files are copies of each other, such as {samples[found[0][0]].source} and "
         f"{samples[found[0][1]].source}"
-        + ("; some are in two splits, so the score will be too good" if torn else "; they stay in one split")
+        + ("; some are in two splits, so the score will be too good" if torn else "; they count as one group")
         + ". visus check also finds those that only look alike."
     ]
     if doubted:
@@ -336,23 +317,6 @@ def write_split(dataset: Dataset, path: str | Path) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def content(sample: Sample) -> str:
-    """What tells a file from another of its name: its size, and a checksum of its beginning and end; empty for none.
-
-    At most 64 KiB are read. The file's time is not looked at: a copy is the same picture.
-    """
-    if not isinstance(sample.image, Path):
-        return ""
-    try:
-        with sample.image.open("rb") as file:
-            begin = file.read(_PIECE)
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(len(begin), size - _PIECE))
-            return f"{size}-{zlib.crc32(file.read(_PIECE), zlib.crc32(begin)):08x}"
-    except OSError:
-        return ""
 
 
 def same_content(dataset: Dataset, path: Path) -> bool:

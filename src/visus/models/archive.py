@@ -6,14 +6,13 @@ Keras takes many seconds to import; what is no model is told before.
 from __future__ import annotations
 
 import ast
-import difflib
 import json
 import zipfile
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from visus.models.entries import MODELS, catalogue
+from visus.models.entries import MODELS, find
 from visus.structures import InputError
 
 MAX_BYTES = 16 << 30
@@ -37,21 +36,18 @@ def model_file(path: str | Path) -> Path:
     if path.is_dir():
         path = _only_model(path)
     if not path.is_file():
-        if name not in _names():
-            near = difflib.get_close_matches(name, sorted(_names()), 1)
+        try:
+            find(name)
+        except InputError as error:
             raise InputError(
-                f"There is no model at {path}. Expected a .keras file, a run folder that holds one, or the name "
-                f"of a pretrained model (`visus models` lists them).{f' Did you mean {near[0]}?' if near else ''}"
-            )
+                f"There is no model at {path}. Expected a .keras file, a run folder that holds one, or the name of "
+                f"a pretrained model. {error}"
+            ) from None
         from visus.models.published import published_file
 
         path = published_file(name)
     _check(path)
     return path
-
-
-def _names() -> set[str]:
-    return {name for entry in catalogue().values() for name in (entry.name, entry.variant)}
 
 
 def _only_model(folder: Path) -> Path:

@@ -27,8 +27,8 @@ def published_file(name: str) -> Path:
         InputError: There is no such model, or it has no published weights.
 
     Example:
-        >>> published_file("efficientnet-lite0").name                                 # doctest: +SKIP
-        'efficientnet-lite0-5d0e1b7c2f3a.keras'
+        >>> published_file("efficientnet-lite0").suffix                               # doctest: +SKIP
+        '.keras'
     """
     entry = find(name)
     if entry.weights is None:

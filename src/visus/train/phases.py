@@ -134,17 +134,19 @@ class Training:
             self.say(doubt)
         self.model: Any = self._create()
         self._read_pictures()
-        self._show_augmentation()
         if self._pretrained():
             trunk = compile_trunk(self.model)
             freeze_for_tuning(self.model, self.settings.unfreeze)
             plan = self._plan(trunk)
+            self._show_augmentation(self.settings.policy if plan.epochs else self.settings.head_policy)
             done = self.checkpoint[1]["phase"] if self.checkpoint else "head"
             if done in ("head", "top"):
                 self._on_cached_features(trunk, plan, skip_head=done == "top")
             self._end_to_end("tune", plan)
         else:
-            self._end_to_end("scratch", self._plan(None))
+            plan = self._plan(None)
+            self._show_augmentation(self.settings.policy)
+            self._end_to_end("scratch", plan)
         self._calibrate()
         self._save_model()
         judge(self.run, self.model, self.dataset, self.settings, self.say)
@@ -249,10 +251,10 @@ class Training:
         settings = self.settings
         return augmentation_policy(name, domain=settings.domain, class_names=self.dataset.class_names)
 
-    def _show_augmentation(self) -> None:
+    def _show_augmentation(self, name: str) -> None:
         """Draws what the model will see, so that a person can look while it learns."""
         file = self.run.folder / AUGMENTATION
-        policy = self._policy(self.settings.policy)
+        policy = self._policy(name)
         if policy.steps and not file.exists():
             file.parent.mkdir(exist_ok=True)
             write(

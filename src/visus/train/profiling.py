@@ -139,10 +139,10 @@ def _operations(folder: Path) -> list[Operation]:
                 # An operation is `path/in/the/graph:Type`; everything else is the machinery around it.
                 match = re.fullmatch(r"([\w./-]+):([A-Z_]\w*)", plane.event_metadata[event.metadata_id].name)
                 if match:
-                    key = (
-                        match[1],
-                        match[2].removeprefix("_Mkl").removeprefix("Native"),
-                    )  # so are oneDNN's called
+                    kind = (
+                        match[2].removeprefix("_Mkl").removeprefix("Native")
+                    )  # oneDNN's have these in front
+                    key = (match[1], kind)
                     calls[key] += 1
                     picoseconds[key] += event.duration_ps
     return [Operation(*key, calls[key], time / 1e12) for key, time in picoseconds.most_common()]

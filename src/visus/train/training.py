@@ -87,9 +87,8 @@ def train(
         try:
             return _finish(run, dataset, chosen, callbacks, say)
         except InputError:
-            if not run.record.get(
-                "plan"
-            ):  # nothing was learned yet: leave no folder in the way of the next try
+            if not run.record.get("plan"):
+                # Nothing was learned yet: leave no folder in the way of the next try.
                 shutil.rmtree(folder)
             raise
 
@@ -122,10 +121,8 @@ def resume(
     with in_use(folder):
         run = Run.open(folder)
         try:
-            chosen, fingerprint = (
-                Settings.from_dict(run.record["arguments"]),
-                run.record["data"]["fingerprint"],
-            )
+            chosen = Settings.from_dict(run.record["arguments"])
+            fingerprint = run.record["data"]["fingerprint"]
         except (KeyError, TypeError):
             raise InputError(
                 f"{folder / 'run.json'} lacks the arguments or the data of the training, so it cannot be continued."

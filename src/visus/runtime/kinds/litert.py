@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from visus.runtime.silence import silence
 
 if TYPE_CHECKING:
     import keras
@@ -49,7 +48,7 @@ def load(
     folder: Path, threads: int, model: keras.Model | None = None
 ) -> Callable[[NDArray[np.float32]], list[Any]]:
     """The interpreter behind a function of one batch."""
-    with warnings.catch_warnings(), _silence():
+    with warnings.catch_warnings(), silence():  # XNNPACK announces itself
         warnings.simplefilter("ignore", UserWarning)  # TensorFlow's copy announces its end
         interpreter = _interpreter()(str(folder / FILE), num_threads=threads)
         interpreter.allocate_tensors()
@@ -78,22 +77,3 @@ def _interpreter() -> Any:
     import tensorflow as tf
 
     return tf.lite.Interpreter
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keeps the line "Created TensorFlow Lite XNNPACK delegate" off the terminal; it comes from C++."""
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is no stderr, as under pythonw
-        yield
-        return
-    try:
-        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
