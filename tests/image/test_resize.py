@@ -100,3 +100,12 @@ def test_the_corners_stay():
 def test_wrong_arguments(size, interpolation):
     with pytest.raises(ValueError, match="Received"):
         resize(np.zeros((4, 5), np.uint8), size, interpolation)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest"])
+@pytest.mark.parametrize("size", [(20, 50), (31, 77), (40, 100), (90, 130), (30, 130)])
+def test_a_window_is_the_same_part_of_the_whole_result(size, interpolation):
+    image = RNG.integers(0, 256, (40, 100, 3), dtype=np.uint8)
+    window = slice(3, 17), slice(5, 49)
+    part = resize(image, size, interpolation, window=window)
+    assert np.array_equal(part, resize(image, size, interpolation)[window])

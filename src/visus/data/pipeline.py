@@ -200,10 +200,14 @@ class Pipeline:
         chosen = self.order(pass_index)[within * self.batch_size : (within + 1) * self.batch_size]
         images = np.empty((len(chosen), *self.spec.shape), np.float32)
         targets = np.empty((len(chosen), self.targets.shape[1]), np.float32)
-        tasks = [
-            pool.submit(self._fill, images, targets, row, int(i), pass_index) for row, i in enumerate(chosen)
-        ]
-        return step, (images, targets), tasks
+        # One task for each worker, not for each picture: a small picture takes less time than to hand it over.
+        rows = iter(enumerate(chosen.tolist()))
+
+        def work() -> None:
+            for row, index in rows:
+                self._fill(images, targets, row, index, pass_index)
+
+        return step, (images, targets), [pool.submit(work) for _ in range(min(self.workers, len(chosen)))]
 
     def _fill(self, images: Any, targets: Any, row: int, index: int, pass_index: int) -> None:
         # Writes into the batch's own row: no list of pictures, no second copy.

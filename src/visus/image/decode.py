@@ -142,12 +142,8 @@ _GRAY = (
     cv2.IMREAD_REDUCED_GRAYSCALE_4,
     cv2.IMREAD_REDUCED_GRAYSCALE_8,
 )
-_COLOR = (
-    cv2.IMREAD_COLOR,
-    cv2.IMREAD_REDUCED_COLOR_2,
-    cv2.IMREAD_REDUCED_COLOR_4,
-    cv2.IMREAD_REDUCED_COLOR_8,
-)
+# RGB straight from the decoder; what OpenCV calls reduced gray is the reduction alone once a colour is named.
+_COLOR = tuple(cv2.IMREAD_COLOR_RGB | reduction for reduction in (0, *_GRAY[1:]))
 
 
 def _quick_jpeg(known: header.Header, wish: Wish) -> NDArray[Any] | None:
@@ -164,7 +160,7 @@ def _quick_jpeg(known: header.Header, wish: Wish) -> NDArray[Any] | None:
             halvings += 1
     flags = (_GRAY if known.channels == 1 else _COLOR)[halvings] | cv2.IMREAD_IGNORE_ORIENTATION
     pixels: NDArray[Any] | None = cv2.imdecode(np.frombuffer(known.quick or b"", np.uint8), flags)
-    return pixels if pixels is None or pixels.ndim == 2 else color.rgb_to_bgr(pixels)
+    return pixels
 
 
 def _quick_png(known: header.Header, wish: Wish) -> NDArray[Any] | None:

@@ -73,14 +73,15 @@ def prepare(image: NDArray[Any], spec: ImageSpec) -> tuple[NDArray[np.uint8], Af
     if height * width > 4 * max(rows * columns, spec.height * spec.width):
         # A strip of a picture, of which a crop keeps little: warp makes only that little.
         prepared = warp(image, affine, spec.size, interpolation=interpolation, border="nearest")
+    elif spec.resize == "crop":
+        window = slice(-top, -top + spec.height), slice(-left, -left + spec.width)
+        prepared = resize(image, (height, width), interpolation, window=window)
     else:
         prepared = resize(image, (height, width), interpolation)
         if spec.resize == "letterbox" and prepared.shape[:2] != spec.size:
             canvas = np.full((*spec.size, *prepared.shape[2:]), PADDING, np.uint8)
             canvas[top : top + height, left : left + width] = prepared
             prepared = canvas
-        elif spec.resize == "crop":
-            prepared = prepared[-top : -top + spec.height, -left : -left + spec.width]
     if np.may_share_memory(prepared, given) or not prepared.flags["C_CONTIGUOUS"]:
         prepared = prepared.copy()  # never the caller's own memory
     return prepared.reshape(spec.shape), affine

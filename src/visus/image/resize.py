@@ -15,7 +15,11 @@ INTERPOLATION = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC, "near
 
 
 def resize(
-    image: NDArray[Any], size: tuple[int, int], interpolation: Interpolation = "bilinear"
+    image: NDArray[Any],
+    size: tuple[int, int],
+    interpolation: Interpolation = "bilinear",
+    *,
+    window: tuple[slice, slice] | None = None,
 ) -> NDArray[Any]:
     """Resizes a picture. The corners (0, 0) and (width, height) of old and new picture are the same points.
 
@@ -29,9 +33,10 @@ def resize(
             any type).
         size: `(height, width)` of the result.
         interpolation: `bilinear`, `bicubic` (may over- and undershoot) or `nearest`.
+        window: Rows and columns of the result to return, with start and stop; the rest is not all computed.
 
     Returns:
-        The same type and number of channels, a new array or, for an unchanged size, `image` itself.
+        The same type and number of channels; where nothing shrinks or grows, `image` itself or a view of it.
 
     Raises:
         ValueError: The size or the interpolation is wrong.
@@ -48,16 +53,23 @@ def resize(
         raise ValueError(f"A picture has at least 1 x 1 pixels. Received the size {size}.")
     rows, columns = image.shape[:2]
     if (rows, columns) == (height, width):
-        return image
-    shape = (height, width, *image.shape[2:])
+        return image if window is None else image[window]
+    tall, wide = window or (slice(0, height), slice(0, width))
     flag = INTERPOLATION[interpolation]
-    if interpolation != "nearest" and (rows > height or columns > width):
-        if rows % height == 0 and columns % width == 0:
-            return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).reshape(shape)
+    if interpolation == "nearest" or (rows <= height and columns <= width):
+        return _resized(image, (height, width), flag)[tall, wide]
+    # Every new pixel is the mean of a block: of the picture itself, or of a finer one made for that.
+    if rows % height == 0 and columns % width == 0:
+        down, across, fine = rows // height, columns // width, image
+    else:
         down, across = samples(rows / height), samples(columns / width)
-        fine = cv2.resize(image, (width * across, height * down), interpolation=flag)
-        return cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA).reshape(shape)
-    return cv2.resize(image, (width, height), interpolation=flag).reshape(shape)
+        fine = _resized(image, (height * down, width * across), flag)
+    blocks = fine[tall.start * down : tall.stop * down, wide.start * across : wide.stop * across]
+    return _resized(blocks, (tall.stop - tall.start, wide.stop - wide.start), cv2.INTER_AREA)
+
+
+def _resized(image: NDArray[Any], size: tuple[int, int], flag: int) -> NDArray[Any]:
+    return cv2.resize(image, size[::-1], interpolation=flag).reshape(*size, *image.shape[2:])
 
 
 def samples(shrinkage: float) -> int:
