@@ -91,3 +91,20 @@ class Affine:
         """
         points = np.asarray(points, dtype=np.float64)
         return points @ self.matrix[:, :2].T + self.matrix[:, 2]
+
+    def hull(self, boxes: Any) -> NDArray[np.float64]:
+        """The smallest upright boxes around the moved ones: exact for shifts, scalings, flips and quarter turns.
+
+        Args:
+            boxes: `(N, 4)` xyxy, pixels.
+
+        Returns:
+            float64 `(N, 4)`.
+
+        Example:
+            >>> Affine([[-1, 0, 10], [0, 1, 0]]).hull([[1, 2, 4, 8]]).tolist()
+            [[6.0, 2.0, 9.0, 8.0]]
+        """
+        boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+        corners = self.apply(boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2))
+        return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
