@@ -11,7 +11,7 @@ from PIL import Image
 
 from visus.data import Dataset, formats, load
 from visus.image.io import read as read_picture
-from visus.structures import Classification, InputError, Sample
+from visus.structures import Classification, Detections, InputError, Sample
 
 NAMES = formats.names()
 WRITERS = [name for name in NAMES if hasattr(formats.get(name), "write")]
@@ -41,20 +41,31 @@ def arrays():
     return Dataset(tuple(samples), CLASS_NAMES, name="arrays")
 
 
+@pytest.fixture
+def objects(files):
+    """The same files with boxes instead of labels; one picture without any, one box with an outline."""
+    samples = []
+    for i, sample in enumerate(files):
+        boxes = [[0.5, 1, 4, 3], [2, 0, 6, 4]][: i % 3]
+        labels = [(i + n) % 3 for n in range(len(boxes))]
+        samples.append(sample.replace(target=Detections(boxes, labels, image_size=(4, 6))))
+    return replace(files, samples=tuple(samples), name="objects")
+
+
 def picture(seed):
     return np.random.default_rng(seed).integers(0, 256, (4, 6), dtype=np.uint8)
 
 
 def content(dataset):
     """What must survive, whatever the order: pixels, class and split of every sample."""
-    return sorted(
-        (
-            gray(s.image).tobytes(),
-            dataset.class_names[s.target.label],
-            s.split or "",
-        )
-        for s in dataset
-    )
+    return sorted((gray(s.image).tobytes(), named(dataset, s.target), s.split or "") for s in dataset)
+
+
+def named(dataset, target):
+    if isinstance(target, Classification):
+        return dataset.class_names[target.label]
+    boxes = np.round(target.boxes.astype(float), 3).tolist()
+    return repr(sorted((dataset.class_names[label], box) for label, box in zip(target.labels, boxes)))
 
 
 def gray(image):
@@ -98,6 +109,7 @@ def hostile(tmp_path):
     (folder / "empty").mkdir()
     for suffix in (
         "csv",
+        "json",
         "tsv",
         "txt",
         "npz",
@@ -137,11 +149,11 @@ def test_nonsense_is_an_input_error(name, hostile):
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_what_it_writes_it_reads(name, files, arrays, tmp_path):
+def test_what_it_writes_it_reads(name, files, arrays, objects, tmp_path):
     parted = [s.replace(split="train" if i % 2 else "test") for i, s in enumerate(arrays)]
     halves = replace(arrays, samples=tuple(parted))
     held = 0
-    for number, dataset in enumerate((files, arrays, halves)):
+    for number, dataset in enumerate((files, arrays, halves, objects)):
         path = written(name, dataset, tmp_path / str(number))
         if path is None:
             continue
@@ -154,17 +166,17 @@ def test_what_it_writes_it_reads(name, files, arrays, tmp_path):
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_only_itself_recognises_what_it_writes(name, files, arrays, tmp_path):
-    for number, dataset in enumerate((files, arrays)):
+def test_only_itself_recognises_what_it_writes(name, files, arrays, objects, tmp_path):
+    for number, dataset in enumerate((files, arrays, objects)):
         path = written(name, dataset, tmp_path / str(number))
         if path is not None:
             assert [n for n in NAMES if formats.get(n).sniff(path) and n != "pictures"] == [name]
-            assert len(load(path)) == len(dataset)
+            assert len(load(path, task=None)) == len(dataset)
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_writing_replaces_nothing_and_leaves_nothing_behind(name, files, arrays, tmp_path):
-    for number, dataset in enumerate((files, arrays)):
+def test_writing_replaces_nothing_and_leaves_nothing_behind(name, files, arrays, objects, tmp_path):
+    for number, dataset in enumerate((files, arrays, objects)):
         folder = tmp_path / str(number)
         folder.mkdir()
         path = written(name, dataset, folder)
@@ -179,8 +191,8 @@ def test_writing_replaces_nothing_and_leaves_nothing_behind(name, files, arrays,
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_order_depends_on_the_source_alone(name, files, tmp_path):
-    path = written(name, files, tmp_path)
+def test_order_depends_on_the_source_alone(name, files, objects, tmp_path):
+    path = written(name, files, tmp_path) or written(name, objects, tmp_path)
     if path is None:
         pytest.skip(f"{name} holds no files")
     once = formats.get(name).read(path, **OPTIONS.get(name, {}))
@@ -197,8 +209,8 @@ def test_order_depends_on_the_source_alone(name, files, tmp_path):
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_reading_opens_no_picture(name, files, tmp_path):
-    path = written(name, files, tmp_path)
+def test_reading_opens_no_picture(name, files, objects, tmp_path):
+    path = written(name, files, tmp_path) or written(name, objects, tmp_path)
     again = formats.get(name).read(path, **OPTIONS.get(name, {})) if path else files
     if not all(isinstance(s.image, Path) for s in again):
         pytest.skip(f"{name} holds the pixels itself")

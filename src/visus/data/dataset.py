@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.structures import InputError, Sample
+from visus.structures import Classification, Detections, InputError, Sample
 
-Task = Literal["single", "multi"]
+Task = Literal["single", "multi", "detect"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +61,14 @@ class Dataset(Sequence[Sample]):
 
     @property
     def task(self) -> Task:
-        """`multi` when a picture may carry several labels, else `single`."""
-        multi = any(s.target is not None and s.target.labels is not None for s in self.samples)
-        return "multi" if multi else "single"
+        """`detect` when pictures have objects, `multi` when one may carry several labels, else `single`."""
+        kind: Task = "single"
+        for sample in self.samples:
+            if isinstance(sample.target, Detections):
+                return "detect"
+            if sample.target is not None and sample.target.labels is not None:
+                kind = "multi"
+        return kind
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -102,8 +107,8 @@ class Dataset(Sequence[Sample]):
             names: Old name -> new name. The new classes stand in the order in which they first occur here.
 
         Returns:
-            Soft labels of classes that become one are added up; a picture with several labels keeps those
-            that are named, perhaps none.
+            Soft labels of classes that become one are added up; a picture with several labels, or several
+            objects, keeps those that are named, perhaps none.
 
         Raises:
             InputError: The set has no class of an old name.
@@ -124,28 +129,21 @@ class Dataset(Sequence[Sample]):
         samples = []
         for sample in self.samples:
             target = sample.target
-            if target is not None and target.label is not None and not joined[target.label].any():
-                continue
-            if target is not None:
-                sample = sample.replace(
-                    target=replace(
-                        target,
-                        label=None if target.label is None else int(joined[target.label].argmax()),
-                        labels=None
-                        if target.labels is None
-                        else (target.labels @ joined > 0).astype(np.uint8),
-                        scores=None if target.scores is None else target.scores @ joined,
-                    )
-                )
+            if isinstance(target, Detections):
+                kept = target[joined[target.labels].any(axis=1)]
+                sample = sample.replace(target=kept.replace(labels=joined[kept.labels].argmax(axis=1)))
+            elif target is not None:
+                if target.label is not None and not joined[target.label].any():
+                    continue
+                sample = sample.replace(target=_joined(target, joined))
             samples.append(sample)
         return replace(self, samples=tuple(samples), class_names=new)
 
     def labels(self) -> NDArray[np.int32]:
         """int32 `(N,)` class indices; -1 where a sample has no single label."""
-        return np.array(
-            [-1 if s.target is None or s.target.label is None else s.target.label for s in self.samples],
-            np.int32,
-        )
+        targets = [s.target for s in self.samples]
+        single = [t.label if isinstance(t, Classification) else None for t in targets]
+        return np.array([-1 if label is None else label for label in single], np.int32)
 
     def targets(self, soft: bool = False) -> NDArray[np.float32]:
         """float32 `(N, K)` targets: one-hot, or multi-hot, or (`soft`) the annotators' probabilities.
@@ -158,6 +156,10 @@ class Dataset(Sequence[Sample]):
             target = sample.target
             if target is None:
                 raise InputError(f"{sample.source} has no label, and training needs one for every picture.")
+            if isinstance(target, Detections):
+                raise InputError(
+                    f"{sample.source} has boxes, and one label for the whole picture is needed here."
+                )
             if soft and target.scores is not None:
                 row[:] = target.scores
             elif target.labels is not None:
@@ -171,13 +173,29 @@ class Dataset(Sequence[Sample]):
                 )
         return out
 
+    def shown(self) -> NDArray[np.bool_]:
+        """Bool `(N, K)`: which classes each sample shows, whether as its label, one of several, or as objects."""
+        out = np.zeros((len(self), self.num_classes), bool)
+        for row, sample in zip(out, self.samples):
+            target = sample.target
+            if isinstance(target, Detections):
+                row[target.labels[target.labels >= 0]] = True
+            elif target is not None and target.labels is not None:
+                row[:] = target.labels
+            elif target is not None and target.label is not None and target.label < self.num_classes:
+                row[target.label] = True
+        return out
+
     def counts(self) -> dict[str, int]:
-        """Class name -> number of samples (a multi-label picture counts for each of its labels)."""
+        """Class name -> number of its samples (a multi-label picture counts for each), or of its objects."""
         totals = np.zeros(self.num_classes, np.int64)
         for sample in self.samples:
             if sample.target is None:
                 continue
-            if sample.target.labels is not None:
+            if isinstance(sample.target, Detections):
+                known = sample.target.labels[sample.target.labels >= 0]
+                totals += np.bincount(known, minlength=self.num_classes)
+            elif sample.target.labels is not None:
                 totals += sample.target.labels
             elif sample.target.label is not None:
                 totals[sample.target.label] += 1
@@ -191,7 +209,11 @@ class Dataset(Sequence[Sample]):
         digest = hashlib.sha256("\0".join(self.class_names).encode())
         for sample in self.samples:
             target = sample.target
-            label = None if target is None else (target.label, _bytes(target.labels), _bytes(target.scores))
+            label: Any = None
+            if isinstance(target, Classification):
+                label = (target.label, _bytes(target.labels), _bytes(target.scores))
+            elif target is not None:
+                label = target.digest()
             if isinstance(sample.image, Path):
                 stat = sample.image.stat() if sample.image.exists() else None
                 content: Any = None if stat is None else (stat.st_size, stat.st_mtime_ns)
@@ -216,6 +238,15 @@ def distinct(class_names: Sequence[str]) -> tuple[str, ...]:
             "such as crane (animal) and crane (artifact)."
         )
     return tuple(class_names)
+
+
+def _joined(target: Classification, joined: NDArray[np.float32]) -> Classification:
+    return replace(
+        target,
+        label=None if target.label is None else int(joined[target.label].argmax()),
+        labels=None if target.labels is None else (target.labels @ joined > 0).astype(np.uint8),
+        scores=None if target.scores is None else target.scores @ joined,
+    )
 
 
 def _bytes(array: NDArray[Any] | None) -> bytes | None:

@@ -44,6 +44,11 @@ def load(
         2
     """
     dataset = _load(source, format, task, options)
+    if task == "classify" and dataset.task == "detect":
+        raise InputError(
+            f"The pictures of {dataset.name or 'the data'} have boxes, and a classifier learns from one label for each "
+            "picture. visus reads such sets (task=None), but does not train detectors yet."
+        )
     if task is not None and (bare := [s.source for s in dataset.samples if s.target is None]):
         raise InputError(
             f"{len(bare)} of {len(dataset)} pictures of {dataset.name or 'the data'} have no label, such as "

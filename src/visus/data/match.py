@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visus.data.dataset import Dataset, distinct
-from visus.structures import Classification, InputError
+from visus.structures import Classification, Detections, InputError
 
 
 def match_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
@@ -53,9 +53,11 @@ def match_classes(dataset: Dataset, class_names: Sequence[str]) -> Dataset:
         out[index] = vector
         return out
 
-    def target(old: Classification | None) -> Classification | None:
+    def target(old: Classification | Detections | None) -> Classification | Detections | None:
         if old is None:
             return None
+        if isinstance(old, Detections):
+            return old.replace(labels=index[old.labels])
         label = None if old.label is None else int(index[old.label])
         return Classification(label, moved(old.labels), moved(old.scores))
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from visus.data.content import content, copies
 from visus.data.dataset import Dataset
-from visus.structures import InputError, Sample
+from visus.structures import Classification, Detections, InputError, Sample
 
 Share = float | int | str
 Group = str | Callable[[Sample], str] | bool | None
@@ -274,7 +274,7 @@ def at_least(dataset: Dataset, n: int) -> Dataset:
     position = {int(old): new for new, old in enumerate(kept)}
     samples = []
     for sample, label in zip(dataset, labels):
-        if int(label) in position and sample.target is not None:
+        if int(label) in position and isinstance(sample.target, Classification):
             scores = sample.target.scores
             target = replace(
                 sample.target, label=position[int(label)], scores=None if scores is None else scores[kept]
@@ -435,8 +435,8 @@ def _strata(dataset: Dataset, stratify: bool) -> tuple[NDArray[np.int64], tuple[
         raise InputError(
             f"{len(bare)} samples have no label to stratify by, such as {bare[0]}. Pass stratify=False."
         )
-    if dataset.task == "multi":
-        return dataset.targets().astype(np.int64), dataset.class_names
+    if dataset.task != "single":
+        return dataset.shown().astype(np.int64), dataset.class_names
     return dataset.labels().astype(np.int64), dataset.class_names
 
 
@@ -607,6 +607,8 @@ def _distinct(dataset: Dataset) -> None:
 def _label_text(dataset: Dataset, sample: Sample) -> str:
     if sample.target is None:
         return ""
+    if isinstance(sample.target, Detections):
+        return "|".join(dataset.class_names[i] for i in np.unique(sample.target.labels))
     if sample.target.labels is not None:
         return "|".join(dataset.class_names[i] for i in np.flatnonzero(sample.target.labels))
     return "" if sample.target.label is None else dataset.class_names[sample.target.label]

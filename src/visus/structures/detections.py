@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -109,6 +110,16 @@ class Detections:
                 [points, np.where(inside, self.keypoints[..., 2:], 0)], axis=-1
             )
         return replace(self, **changes)
+
+    def digest(self) -> str:
+        """SHA-256 of everything that is known of the objects."""
+        digest = hashlib.sha256(repr(self.image_size).encode())
+        for name in ("boxes", *_TYPES):
+            value = getattr(self, name)
+            if isinstance(value, tuple):
+                value = [None if mask is None else mask.to_runs().tolist() for mask in value]
+            digest.update(f"{name} {value.tolist() if isinstance(value, np.ndarray) else value}".encode())
+        return digest.hexdigest()
 
     def replace(self, **changes: Any) -> Detections:
         """A copy with some fields changed."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visus.structures.classification import Classification
+from visus.structures.detections import Detections
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,7 @@ class Sample:
     """
 
     image: NDArray[np.uint8] | Path
-    target: Classification | None = None
+    target: Classification | Detections | None = None
     source: str = ""
     group: str | None = None
     split: str | None = None

@@ -15,7 +15,7 @@ from visus.data.augment.policies import Policy, drawn_to_dict
 from visus.data.dataset import Dataset
 from visus.data.store import decode
 from visus.image.io import ImageError, write
-from visus.structures import ImageSpec, InputError, Sample
+from visus.structures import Classification, ImageSpec, InputError, Sample
 
 MANIFEST = "manifest.jsonl"
 
@@ -114,7 +114,7 @@ def write_versions(
 
 
 def _class_folder(sample: Sample, dataset: Dataset) -> str:
-    label = None if sample.target is None else sample.target.label
+    label = sample.target.label if isinstance(sample.target, Classification) else None
     if label is None:
         return "unlabelled"
     # A class name comes from strangers: it must not leave the folder.

@@ -15,7 +15,7 @@ from visus.data.store import decode
 from visus.draw.sheet import sheet
 from visus.image.io import ImageError
 from visus.image.prepare import prepare
-from visus.structures import ImageSpec, Sample
+from visus.structures import Detections, ImageSpec, Sample
 
 _DARK, _BRIGHT = 5.0, 250.0
 
@@ -143,6 +143,8 @@ def _name(sample: Sample, class_names: Sequence[str]) -> str:
     target = sample.target
     if target is None:
         return ""
+    if isinstance(target, Detections):
+        return ", ".join(class_names[i] for i in np.unique(target.labels))
     if target.labels is not None:
         return ", ".join(class_names[int(i)] for i in np.flatnonzero(target.labels))
     return "" if target.label is None else class_names[target.label]

@@ -211,6 +211,8 @@ def write(dataset: Dataset, path: str | Path) -> tuple[str, ...]:
         raise InputError(
             f"Arrays are written to a file whose name ends in .npz. Received {printable(target.name)}."
         )
+    if dataset.task == "detect":
+        raise InputError("Arrays hold labels of whole pictures, no boxes. Write these as coco.")
     pictures = [_decoded(sample) for sample in dataset]
     shapes = {p.shape for p in pictures}
     if len(shapes) > 1:

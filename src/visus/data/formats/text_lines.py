@@ -108,13 +108,14 @@ def write(dataset: Dataset, path: str | Path) -> tuple[str, ...]:
     lines: list[str] = []
     base = os.path.abspath(target.parent)  # noqa: PTH100 - without following links
     for sample in dataset:
-        if not isinstance(sample.image, Path) or sample.target is None or sample.target.label is None:
+        known = sample.target.label if isinstance(sample.target, Classification) else None
+        if not isinstance(sample.image, Path) or known is None:
             raise InputError(
                 f"A list holds files with one label each; {sample.source} is an array or has no such."
             )
         full = os.path.abspath(sample.image)  # noqa: PTH100
         name = below(full, base) or full
-        label = dataset.class_names[sample.target.label]
+        label = dataset.class_names[known]
         if any(end in name + label for end in "\r\n") or "\t" in label:
             raise InputError(
                 f"{printable(name)!r} with label {label!r} does not fit into one line. Write a table."

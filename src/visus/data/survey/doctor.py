@@ -149,7 +149,7 @@ def _classes(facts: Facts) -> list[dict[str, Any]]:
 def _majority(facts: Facts) -> dict[str, Any] | None:
     """How often the most frequent training class would be right, always answered."""
     train = facts.counts.get("train", facts.membership.sum(0))
-    if facts.dataset.task == "multi" or not train.sum():
+    if facts.dataset.task != "single" or not train.sum():
         return None
     most = int(train.argmax())
     shares = {split: n[most] / n.sum() for split, n in facts.counts.items() if n.sum()}

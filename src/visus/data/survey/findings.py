@@ -15,6 +15,7 @@ from visus.data.survey.duplicates import equal_groups, near_pairs
 from visus.data.survey.measure import Picture
 from visus.data.survey.shortcuts import Cue, try_cues
 from visus.data.survey.strays import Stray
+from visus.structures import Detections
 
 Severity = Literal["error", "warning", "note"]
 
@@ -69,11 +70,13 @@ class Facts:
 
     @cached_property
     def truths(self) -> list[int | tuple[int, ...] | None]:
-        """What each sample is labelled: a class, the 0 and 1 of several labels, or None."""
+        """What each sample is labelled: a class, the 0 and 1 of several labels or of the objects shown, or None."""
         found: list[int | tuple[int, ...] | None] = []
-        for sample in self.dataset.samples:
+        for sample, shown in zip(self.dataset.samples, self.membership.astype(int)):
             target = sample.target
-            if target is not None and target.labels is not None:
+            if isinstance(target, Detections):
+                found.append(tuple(shown.tolist()))
+            elif target is not None and target.labels is not None:
                 found.append(tuple(target.labels.tolist()))
             else:
                 found.append(None if target is None else target.label)
@@ -82,13 +85,7 @@ class Facts:
     @cached_property
     def membership(self) -> NDArray[np.bool_]:
         """Which sample belongs to which class: bool `(N, K)`."""
-        member = np.zeros((len(self.dataset), self.dataset.num_classes), bool)
-        for row, truth in zip(member, self.truths):
-            if isinstance(truth, tuple):
-                row[:] = truth
-            elif truth is not None and truth < len(row):
-                row[truth] = True
-        return member
+        return self.dataset.shown()
 
     @cached_property
     def counts(self) -> dict[str, NDArray[np.int64]]:
