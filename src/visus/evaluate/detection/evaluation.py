@@ -343,26 +343,26 @@ def _class_figures(
     rows, right, counted = _class_rows(matches, label, area)
     # Behind the last right detection no curve changes any more.
     end = int(np.flatnonzero(right.any(axis=1)).max(initial=-1)) + 1
+    right, counted = right[:end].T, counted[:end].T
     image, rank = matches.results.image[rows][:end], matches.rank[rows][:end]
+    if (counted == counted[:1]).all():
+        counted = counted[:1]
+    # Recall rises at right detections only; between them precision falls, which no envelope sees.
+    at = np.flatnonzero(right.any(axis=0)) if style != "trapezoid" else np.arange(end)
     columns = weights.shape[1]
-    ap = np.zeros((right.shape[1], columns))
-    ar = np.zeros((len(most), right.shape[1], columns))
-    part = max(1, _CELLS // max(1, end))
+    ap = np.zeros((len(right), columns))
+    ar = np.zeros((len(most), len(right), columns))
+    part = max(1, _CELLS // max(1, end * len(counted), len(at) * len(right)))
     for first in range(0, columns if end else 0, part):
         some = slice(first, first + part)
-        drawn, total = weights[image, some].T, np.empty(0)
-        for t in range(right.shape[1]):
-            if t == 0 or (counted[:end, t] != counted[:end, t - 1]).any():
-                total = (drawn * counted[:end, t]).cumsum(axis=1)
-            # Recall rises at right detections only; between them precision falls, which no envelope sees.
-            at = np.flatnonzero(right[:end, t]) if style != "trapezoid" else np.arange(end)
-            hits = (drawn[:, at] * right[at, t]).cumsum(axis=1)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                recall = hits / positives[some, None]
-                ap[t, some] = average_precision(hits / (total[:, at] + np.spacing(1)), recall, style)
-                for m, limit in enumerate(most):
-                    few = at[rank[at] < limit]
-                    ar[m, t, some] = (drawn[:, few] * right[few, t]).sum(axis=1) / positives[some]
+        drawn, there = weights[image, some].T[:, None, :], positives[some, None, None]
+        total = (drawn * counted).cumsum(axis=2)[:, :, at]
+        hits = (drawn[:, :, at] * right[:, at]).cumsum(axis=2)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ap[:, some] = average_precision(hits / (total + np.spacing(1)), hits / there, style).T
+            for m, limit in enumerate(most):
+                few = at[rank[at] < limit]
+                ar[m, :, some] = ((drawn[:, :, few] * right[:, few]).sum(axis=2) / there[:, :, 0]).T
     return np.where(positives > 0, ap, np.nan), np.where(positives > 0, ar, np.nan)
 
 
