@@ -12,6 +12,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from visus.structures import Estimate
+
 
 def console(stderr: bool = True) -> Console:
     """The rich console for people (stderr), or for the result of a command without `--json` (stdout)."""
@@ -50,6 +52,13 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[Any]]
     for row in rows:
         table.add_row(*(Text(_visible(str(cell))) for cell in row))
     console(stderr=False).print(table)
+
+
+def short(figure: Estimate) -> str:
+    """A figure and its interval in few characters, for a cell of a table."""
+    if figure.low != figure.low:  # NaN
+        return "n/a" if figure.value != figure.value else f"{figure.value:.3f}"
+    return f"{figure.value:.3f} [{figure.low:.2f}, {figure.high:.2f}]"
 
 
 def _visible(text: str) -> str:

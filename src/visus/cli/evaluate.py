@@ -1,4 +1,4 @@
-"""`visus evaluate MODEL DATA`: every figure with its interval on labelled pictures; two models compared."""
+"""`visus evaluate MODEL DATA`: every figure with its interval; two models compared; detections judged from files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from visus.cli._options import Format, Json, Model, Runtime, Views
-from visus.cli._output import console, message, print_json, print_table
-from visus.structures import Estimate, InputError
+from visus.cli._options import Format, Json, Runtime, Views
+from visus.cli._output import console, message, print_json, print_table, short
+from visus.structures import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,14 +29,19 @@ _NEW = "new"  # the split of pictures that the run did not know
 
 
 def evaluate(
-    model: Model,
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="A run folder, a .keras file, or the name of a pretrained model.", show_default=False
+        ),
+    ] = None,
     data: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="Labelled pictures: a folder with one folder for each class, a CSV file, a known set.",
             show_default=False,
         ),
-    ],
+    ] = None,
     format: Format = None,
     split: Annotated[
         str | None,
@@ -56,12 +61,37 @@ def evaluate(
     tta: Views = None,
     runtime: Runtime = "auto",
     seed: Annotated[int, typer.Option(help="Seeds the bootstrap.")] = 0,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="Without a model: the true boxes, a COCO document or a folder of text files."),
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(help="With --truth: a detector's boxes, COCO results or a folder of text files."),
+    ] = None,
+    style: Annotated[
+        str, typer.Option(help="Average precision of boxes: coco, voc07, voc10 (voc12), step, trapezoid.")
+    ] = "coco",
+    pixels: Annotated[
+        str, typer.Option(help="In text files, right and bottom are half-open (outside) or inclusive.")
+    ] = "half-open",
 ) -> None:
-    """Judge a model on labelled pictures, or two models on the same ones.
+    """Judge a model on labelled pictures, two models on the same ones, or (--truth, --results) boxes in files.
 
     Classes are matched by name. Exit code 0: every picture was judged. 1: some could not be read, and are listed.
     2: wrong usage or input.
     """
+    if truth is not None or results is not None:
+        from visus.cli._boxes import judge_boxes
+
+        if truth is None or results is None or model is not None:
+            raise InputError("Boxes are judged with --truth and --results, both, and without a model.")
+        judge_boxes(truth, results, style=style, pixels=pixels, seed=seed, json=json)
+        return
+    if model is None or data is None:
+        raise InputError(
+            "Name a model and labelled pictures; or, to judge boxes in files, --truth and --results."
+        )
     _check_folder(out)
     import numpy as np
 
@@ -335,7 +365,7 @@ def _print(about: dict[str, Any], result: Result, comparison: Comparison | None)
         "classes, hardest first"
         + (f", {_CLASSES} of {len(result.per_class)}" if len(hardest) == _CLASSES else ""),
         ("class", "pictures", "precision", "recall", "F1"),
-        [(c.name, c.support, *map(_short, (c.precision, c.recall, c.f1))) for c in hardest],
+        [(c.name, c.support, *map(short, (c.precision, c.recall, c.f1))) for c in hardest],
     )
     for note in result.notes:
         message(note)
@@ -353,9 +383,3 @@ def _print(about: dict[str, Any], result: Result, comparison: Comparison | None)
         message(f"Pictures that could not be read and were not judged: {len(about['unreadable'])}")
     if about["report"]:
         message(f"report  {about['report']}")
-
-
-def _short(figure: Estimate) -> str:
-    if figure.low != figure.low:  # NaN
-        return "n/a" if figure.value != figure.value else f"{figure.value:.3f}"
-    return f"{figure.value:.3f} [{figure.low:.2f}, {figure.high:.2f}]"

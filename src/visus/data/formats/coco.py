@@ -96,7 +96,7 @@ def read(
     if not documents:
         raise InputError(f"{printable(start)} is no COCO document (.json), and no folder that holds one.")
     ledger = Ledger()
-    loaded = [_Document.load(file, ledger) for file in documents]
+    loaded = [Document.load(file, ledger) for file in documents]
     named: dict[str, None] = {}
     for document in loaded:
         named.update(dict.fromkeys(document.names.values()))
@@ -108,7 +108,7 @@ def read(
     if images is not None and not Path(images).is_dir():
         raise InputError(f"The folder of the pictures, {printable(Path(images))}, is no folder.")
     pictures = Pictures([Path(images)] if images is not None else _places(documents))
-    found: list[tuple[Path, _Document, Entry]] = []
+    found: list[tuple[Path, Document, Entry]] = []
     for document in loaded:
         for image in document.images.values():
             file = pictures.find(image.text("file_name"))
@@ -156,7 +156,7 @@ def _places(documents: Sequence[Path]) -> list[Path]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Document:
+class Document:
     """One COCO document, checked so far that its parts refer to each other."""
 
     file: Path
@@ -166,7 +166,8 @@ class _Document:
     annotations: dict[int | str, list[Entry]]
 
     @classmethod
-    def load(cls, file: Path, ledger: Ledger) -> _Document:
+    def load(cls, file: Path, ledger: Ledger) -> Document:
+        """Reads a document and checks that its parts refer to each other."""
         top = Entry(load_json(file), printable(file))
         if not isinstance(top.value.get("images"), list) or not isinstance(top.value.get("categories"), list):
             raise InputError(
