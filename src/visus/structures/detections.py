@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +31,8 @@ class Detections:
         crowd: bool `(N,)`: a region of many objects, not one; or None for none.
         difficult: bool `(N,)`: neither to be found nor wrong when found (Pascal VOC); or None for none.
         areas: float32 `(N,)` square pixels, where they are not those of the boxes (COCO counts the mask); or None.
+        attributes: For each object what else was said of it, by name, such as `{"pose": "Left", "truncated": True}`;
+            values are texts, numbers or truth values. Or None.
         image_size: `(height, width)` of the picture, or None where it is not known.
 
     Raises:
@@ -50,6 +53,7 @@ class Detections:
     crowd: NDArray[np.bool_] | None = None
     difficult: NDArray[np.bool_] | None = None
     areas: NDArray[np.float32] | None = None
+    attributes: tuple[Mapping[str, Any], ...] | None = None
     image_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
@@ -58,8 +62,9 @@ class Detections:
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise ValueError(f"Detections needs boxes of the shape (N, 4). Received {boxes.shape}.")
         object.__setattr__(self, "boxes", boxes)
-        if self.masks is not None:
-            object.__setattr__(self, "masks", tuple(self.masks))
+        for name in ("masks", "attributes"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         for name, dtype in _TYPES.items():
             value = getattr(self, name)
             if value is not None and dtype is not None:
@@ -116,8 +121,10 @@ class Detections:
         digest = hashlib.sha256(repr(self.image_size).encode())
         for name in ("boxes", *_TYPES):
             value = getattr(self, name)
-            if isinstance(value, tuple):
+            if name == "masks" and value is not None:
                 value = [None if mask is None else mask.to_runs().tolist() for mask in value]
+            elif name == "attributes" and value is not None:
+                value = [sorted(said.items()) for said in value]
             digest.update(f"{name} {value.tolist() if isinstance(value, np.ndarray) else value}".encode())
         return digest.hexdigest()
 
@@ -128,6 +135,7 @@ class Detections:
 
 _TYPES: dict[str, Any] = {
     "masks": None,
+    "attributes": None,
     "labels": np.int32,
     "scores": np.float32,
     "keypoints": np.float32,

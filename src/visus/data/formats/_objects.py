@@ -215,6 +215,15 @@ class Pictures:
                 return self._take(alike[0]) if len(alike) == 1 else None
         return None
 
+    def find_beside(self, annotation: Path, name: str) -> Path | None:
+        """The picture of an annotation file: beside it, or as `find` finds its name or the file's own stem."""
+        last = name.replace("\\", "/").rsplit("/", 1)[-1]
+        if is_picture(last) and "\0" not in last:
+            beside = annotation.with_name(last)
+            if beside.is_file() and any(beside.is_relative_to(root) for root in self.roots):
+                return self._take(beside)
+        return self.find(name) or self.find(annotation.stem)
+
     def unused(self) -> list[Path]:
         """The pictures that no name has asked for."""
         everything = {path for found in self._index().values() for path in found}
@@ -249,3 +258,15 @@ def common_root(paths: Sequence[Path], fallback: Path) -> Path:
 def source(path: Path, root: Path) -> str:
     """The name of a picture below the root, as `Sample.source` says it."""
     return source_of(path, root)
+
+
+def size_of(file: Path) -> tuple[int, int]:
+    """`(height, width)` of a picture, from its header.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    from visus.image.io import probe
+
+    info = probe(file)
+    return info.height, info.width

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from visus.data.dataset import Dataset
 from visus.data.formats._labels import check_names, shortened
-from visus.data.formats._objects import Entry, Ledger, Pictures, common_root, load_json, repaired, source
+from visus.data.formats._objects import (
+    Entry,
+    Ledger,
+    Pictures,
+    common_root,
+    load_json,
+    repaired,
+    size_of,
+    source,
+)
 from visus.data.formats._rows import below
 from visus.data.formats._walk import SPLITS, folders, holds_pictures, path_order, printable
 from visus.structures import Detections, InputError, Mask, Sample
@@ -224,10 +233,12 @@ class Document:
                 annotation.number("area") if "area" in annotation else (box[2] - box[0]) * (box[3] - box[1])
             )
             crowd = bool(annotation.value.get("iscrowd"))
-            rows.append((box, names.index(self.names[key]), mask, area, crowd, _keypoints(annotation)))
+            said = annotation.value.get("attributes")
+            said = said if isinstance(said, dict) else {}
+            rows.append((box, names.index(self.names[key]), mask, area, crowd, _keypoints(annotation), said))
         if not rows:
             return Detections.none(size)
-        boxes, labels, masks, areas, crowd, keypoints = zip(*rows)
+        boxes, labels, masks, areas, crowd, keypoints, said = zip(*rows)
         inside, kept = repaired(boxes, size, ledger, image.text("file_name"))
         points = _aligned(keypoints, ledger, image.where)
         return Detections(
@@ -237,6 +248,7 @@ class Document:
             keypoints=None if points is None else points[kept],
             crowd=np.array(crowd)[kept] if any(crowd) else None,
             areas=np.array(areas, np.float32)[kept],
+            attributes=tuple(said[i] for i in kept) if any(said) else None,
             image_size=size,
         )
 
@@ -385,7 +397,7 @@ def write(dataset: Dataset, path: str | Path) -> tuple[str, ...]:
                 f"A COCO document holds objects with boxes; {sample.source} has a label for the whole."
             )
         full = os.path.abspath(sample.image)  # noqa: PTH100
-        height, width = sample.target.image_size or _size(sample.image)
+        height, width = sample.target.image_size or size_of(sample.image)
         image: dict[str, Any] = {"id": len(images) + 1, "file_name": below(full, base) or full}
         image |= {"height": height, "width": width}
         image |= {k: v for k, v in (("split", sample.split), ("group", sample.group)) if v is not None}
@@ -436,14 +448,9 @@ def _annotations(sample: Sample, image_id: int, before: int, ledger: Ledger) -> 
         if objects.keypoints is not None:
             points = objects.keypoints[i].astype(float)
             row |= {"keypoints": points.ravel().tolist(), "num_keypoints": int((points[:, 2] > 0).sum())}
+        if objects.attributes is not None and objects.attributes[i]:
+            row["attributes"] = dict(objects.attributes[i])
         if objects.scores is not None:
             row["score"] = float(objects.scores[i])
         out.append(row)
     return out
-
-
-def _size(file: Path) -> tuple[int, int]:
-    from visus.image.io import probe
-
-    info = probe(file)
-    return info.height, info.width
