@@ -8,6 +8,7 @@ Every module offers the same names, and `tests/conformance/test_formats.py` asks
 - `write(dataset, path) -> tuple[str, ...]`: never overwrites; returns, as sentences, what the format could
   not hold. `SUFFIX`: how the written file's name ends, empty for a folder. Or, instead of both,
   `WRITE_REFUSED`: the sentence that says why there is no writer.
+- `OPENS_PICTURES = True`, where reading needs the pictures' headers.
 - `ARGUMENT`, where `read` cannot do without an option: its name; `format:VALUE` gives it.
 
 A file whose name starts with an underscore is a part that several formats share, not a format.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -258,6 +259,17 @@ def common_root(paths: Sequence[Path], fallback: Path) -> Path:
 def source(path: Path, root: Path) -> str:
     """The name of a picture below the root, as `Sample.source` says it."""
     return source_of(path, root)
+
+
+def free_stem(picture: Path, taken: set[str]) -> str:
+    """A plain name without suffix for a copy of the picture, and no other's; `taken` remembers it."""
+    stem = re.sub(r"[^\w.-]+", "_", picture.stem).strip("._") or "picture"
+    name, number = stem, 1
+    while name.lower() in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    taken.add(name.lower())
+    return name
 
 
 def size_of(file: Path) -> tuple[int, int]:

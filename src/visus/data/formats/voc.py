@@ -15,7 +15,7 @@ import numpy as np
 
 from visus.data.dataset import Dataset
 from visus.data.formats._labels import check_names, shortened
-from visus.data.formats._objects import Ledger, Pictures, common_root, repaired, size_of, source
+from visus.data.formats._objects import Ledger, Pictures, common_root, free_stem, repaired, size_of, source
 from visus.data.formats._walk import SPLITS, folders, holds_pictures, path_order, printable
 from visus.structures import Detections, InputError, Sample
 
@@ -264,7 +264,7 @@ def write(dataset: Dataset, path: str | Path, *, one_based: bool = False) -> tup
             if not isinstance(sample.target, Detections):
                 ledger.add("pictures that nobody annotated were left out", sample.source)
                 continue
-            stem = _free(re.sub(r"[^\w.-]+", "_", sample.image.stem).strip("._") or "picture", taken)
+            stem = free_stem(sample.image, taken)
             shutil.copyfile(sample.image, staged / "JPEGImages" / (stem + sample.image.suffix))
             text = _xml(sample, stem + sample.image.suffix, dataset.class_names, one_based, ledger)
             (staged / "Annotations" / f"{stem}.xml").write_text(text, "utf-8")
@@ -281,15 +281,6 @@ def write(dataset: Dataset, path: str | Path, *, one_based: bool = False) -> tup
     if used != list(dataset.class_names):
         ledger.add("classes were written; their order was not: pass class_names when you read", "", len(used))
     return ledger.notes()
-
-
-def _free(stem: str, taken: set[str]) -> str:
-    name, number = stem, 1
-    while name.lower() in taken:
-        number += 1
-        name = f"{stem}-{number}"
-    taken.add(name.lower())
-    return name
 
 
 def _xml(sample: Sample, name: str, class_names: Sequence[str], one_based: bool, ledger: Ledger) -> str:
