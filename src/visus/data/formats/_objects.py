@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.data.formats._walk import LeftOut, is_picture, printable, source_of, walk
+from visus.data.formats._walk import LeftOut, is_picture, printable, walk
 from visus.structures import InputError
 
 MAX_BYTES = 2**31
@@ -254,11 +254,6 @@ def common_root(paths: Sequence[Path], fallback: Path) -> Path:
     if not paths:
         return fallback
     return Path(os.path.commonpath([path.parent for path in paths]))
-
-
-def source(path: Path, root: Path) -> str:
-    """The name of a picture below the root, as `Sample.source` says it."""
-    return source_of(path, root)
 
 
 def free_stem(picture: Path, taken: set[str]) -> str:

@@ -23,10 +23,9 @@ from visus.data.formats._objects import (
     load_json,
     repaired,
     size_of,
-    source,
 )
 from visus.data.formats._rows import below
-from visus.data.formats._walk import SPLITS, folders, holds_pictures, path_order, printable
+from visus.data.formats._walk import SPLITS, folders, holds_pictures, path_order, printable, source_of
 from visus.structures import Detections, InputError, Mask, Sample
 
 DESCRIPTION = "a JSON document with images, annotations and categories (COCO), or a folder with such"
@@ -147,7 +146,7 @@ def read(
             Sample(
                 file,
                 target,
-                source(file, root),
+                source_of(file, root),
                 group if isinstance(group, str) else None,
                 split if isinstance(split, str) else None,
             )

@@ -15,8 +15,8 @@ import numpy as np
 
 from visus.data.dataset import Dataset
 from visus.data.formats._labels import check_names, shortened
-from visus.data.formats._objects import Ledger, Pictures, common_root, free_stem, repaired, size_of, source
-from visus.data.formats._walk import SPLITS, folders, holds_pictures, path_order, printable
+from visus.data.formats._objects import Ledger, Pictures, common_root, free_stem, repaired, size_of
+from visus.data.formats._walk import SPLITS, folders, holds_pictures, path_order, printable, source_of
 from visus.structures import Detections, InputError, Sample
 
 DESCRIPTION = "an XML file for each picture with its objects (Pascal VOC, LabelImg), beside or in Annotations"
@@ -119,7 +119,7 @@ def read(
     for file, picture, annotation in found:
         split = splits.get(file.stem) or splits.get(picture.stem) or SPLITS.get(file.parent.name.lower())
         objects = annotation.objects(names, one_based, ledger)
-        samples.append(Sample(picture, objects, source(picture, base), split=split))
+        samples.append(Sample(picture, objects, source_of(picture, base), split=split))
     ledger.add("pictures beside them have no XML file", "", len(pictures.unused()))
     return replace(
         Dataset(tuple(samples), names, name=printable(root.resolve().name), root=base), notes=ledger.notes()

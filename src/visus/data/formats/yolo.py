@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from visus.data.dataset import Dataset
 from visus.data.formats._labels import check_names, read_names, shortened
-from visus.data.formats._objects import Ledger, common_root, free_stem, repaired, size_of, source
-from visus.data.formats._walk import SPLITS, LeftOut, folders, path_order, printable, walk
+from visus.data.formats._objects import Ledger, common_root, free_stem, repaired, size_of
+from visus.data.formats._walk import SPLITS, LeftOut, folders, path_order, printable, source_of, walk
 from visus.geometry.boxes import from_xyxy, to_xyxy
 from visus.image.io import ImageError
 from visus.structures import Detections, InputError, Mask, Sample
@@ -129,7 +129,7 @@ def read(
         except ImageError as error:
             ledger.add("pictures cannot be read and were left out", str(error))
             continue
-        samples.append(Sample(picture, target, source(picture, base), split=split))
+        samples.append(Sample(picture, target, source_of(picture, base), split=split))
     ledger.add("label files belong to no picture", "", sum(_looks(file) for file in labels.keys() - used))
     return replace(
         Dataset(tuple(samples), given, name=printable(root.resolve().name), root=base), notes=ledger.notes()
