@@ -188,14 +188,28 @@ def test_whatever_the_document_it_is_read_or_refused(tmp_path_factory, data):
         assert len(str(error)) > 20
 
 
-def test_names_do_not_lead_out_of_the_folder(folder, tmp_path):
+def test_names_that_lead_out_of_the_folder_are_followed_to_pictures_only_and_counted(
+    folder, tmp_path_factory
+):
     where, document = folder
-    secret = where.parent / "secret.png"
-    Image.new("RGB", (60, 40)).save(secret)
-    for name in ("../secret.png", str(secret), "images/../../secret.png"):
+    other = tmp_path_factory.mktemp("other") / "far.png"
+    Image.new("RGB", (60, 40)).save(other)
+    (other.parent / "secret").write_text("x")
+    for name in (str(other), f"../../{other.relative_to(where.parent.parent)}"):
+        document["images"][0]["file_name"] = name
+        data = coco.read(saved(where, document))
+        assert [s.image.name for s in data] == ["far.png", "b.png"]
+        assert "1 pictures lie outside of the folder." in data.notes
+    for name in (str(other.parent / "secret"), "/etc/passwd", "\0", "x" * 300 + ".png", "b.png/../../.."):
         document["images"][0]["file_name"] = name
         assert [s.image.name for s in coco.read(saved(where, document))] == ["b.png"]
-    secret.unlink()
+
+
+def test_a_document_far_from_its_pictures_is_read_again(folder, tmp_path_factory):
+    before = coco.read(saved(*folder))
+    far = tmp_path_factory.mktemp("far") / "copy.json"
+    assert coco.write(before, far) == ()
+    assert [s.target.digest() for s in coco.read(far)] == [s.target.digest() for s in before]
 
 
 def test_documents_of_several_splits_in_one_folder(folder):

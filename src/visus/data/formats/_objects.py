@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visus.data.formats._walk import LeftOut, is_picture, printable, walk
+from visus.data.formats._walk import is_picture, printable, walk
 from visus.structures import InputError
 
 MAX_BYTES = 2**31
@@ -181,8 +181,11 @@ def repaired(
 class Pictures:
     """The picture files of a set, by the names that its annotations use.
 
-    A name is looked for as a path below the roots, then by its last part, then without its suffix: annotation files
-    rarely stand where they stood when they were written. A name that leads out of the roots is not followed.
+    A name is looked for as a path from the roots, then by its last part, then without its suffix: annotation files
+    rarely stand where they stood when they were written.
+
+    Attributes:
+        outside: How many names led out of the roots, as absolute paths do, to a picture that is there.
 
     Args:
         roots: Folders to look in, in this order.
@@ -190,7 +193,7 @@ class Pictures:
 
     def __init__(self, roots: Sequence[Path]):
         self.roots = [root for root in dict.fromkeys(roots) if root.is_dir()]
-        self.left_out = LeftOut()
+        self.outside = 0
         self._used: set[Path] = set()
         self._by_name: dict[str, list[Path]] | None = None
 
@@ -200,11 +203,11 @@ class Pictures:
         if not text or "\0" in text:
             return None
         parts = [part for part in text.split("/") if part not in ("", ".")]
-        if ".." not in parts and not text.startswith("/"):
-            for root in self.roots:
-                path = root.joinpath(*parts)
-                if path.is_file() and is_picture(path.name):
-                    return self._take(path)
+        for root in self.roots:
+            path = Path(os.path.normpath(root / text))  # an absolute name stands for itself
+            if is_picture(path.name) and _is_file(path):
+                self.outside += not any(path.is_relative_to(os.path.normpath(r)) for r in self.roots)
+                return self._take(path)
         index = self._index()
         last = parts[-1] if parts else ""
         for key in (last, os.path.splitext(last)[0] if is_picture(last) else last):  # noqa: PTH122
@@ -240,13 +243,20 @@ class Pictures:
             self._by_name = {}
             seen: set[Path] = set()
             for root in self.roots:
-                for path in walk(root, self.left_out):
+                for path in walk(root):
                     if path in seen:
                         continue
                     seen.add(path)
                     for key in dict.fromkeys((path.name, path.stem)):
                         self._by_name.setdefault(key, []).append(path)
         return self._by_name
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that the system refuses
+        return False
 
 
 def common_root(paths: Sequence[Path], fallback: Path) -> Path:

@@ -152,6 +152,7 @@ def read(
             )
         )
     dataset = Dataset(tuple(samples), names, name=printable(start.resolve().stem), root=root)
+    ledger.add("pictures lie outside of the folder", "", pictures.outside)
     ledger.add("pictures beside them are not named in any document", "", len(pictures.unused()))
     return replace(dataset, notes=ledger.notes())
 

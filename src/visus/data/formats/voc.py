@@ -120,6 +120,7 @@ def read(
         split = splits.get(file.stem) or splits.get(picture.stem) or SPLITS.get(file.parent.name.lower())
         objects = annotation.objects(names, one_based, ledger)
         samples.append(Sample(picture, objects, source_of(picture, base), split=split))
+    ledger.add("pictures lie outside of the folder", "", pictures.outside)
     ledger.add("pictures beside them have no XML file", "", len(pictures.unused()))
     return replace(
         Dataset(tuple(samples), names, name=printable(root.resolve().name), root=base), notes=ledger.notes()
