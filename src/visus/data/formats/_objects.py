@@ -229,9 +229,9 @@ class Pictures:
         return self.find(name) or self.find(annotation.stem)
 
     def unused(self) -> list[Path]:
-        """The pictures that no name has asked for."""
-        everything = {path for found in self._index().values() for path in found}
-        return sorted(everything - self._used, key=lambda p: os.fsencode(p.as_posix()))
+        """The pictures that no name has asked for, below the folder that holds all of those that one has."""
+        root = common_root(sorted(self._used), Path())
+        return [path for path in walk(root) if path not in self._used] if self._used else []
 
     def _take(self, path: Path) -> Path:
         self._used.add(path)

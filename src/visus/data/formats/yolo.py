@@ -352,7 +352,7 @@ def _text(objects: Detections, sample: Sample, ledger: Ledger) -> str:
     for what, values in (
         ("keypoints", objects.keypoints),
         ("track numbers", objects.track_ids),
-        ("objects with attributes, which", objects.attributes),
+        ("objects with attributes, which", [said for said in objects.attributes or () if said] or None),
         (
             "marks of difficult objects",
             None if objects.difficult is None else np.flatnonzero(objects.difficult),
