@@ -59,6 +59,7 @@ class Matches:
 
     Attributes:
         results: The detections, by label, then score (best first), then picture: the order of precision and recall.
+        rows: int64 `(D,)`: which of the given results each one is.
         rank: int64 `(D,)`: 0 for the best detection of its class in its picture, 1 for the next, ...
         truth: int64 `(D, A, T)`: row of the truth that it was matched to at area range a and threshold t, or -1.
         ignored: bool `(D, A, T)`: counts neither as right nor as wrong.
@@ -67,6 +68,7 @@ class Matches:
     """
 
     results: Boxes
+    rows: NDArray[np.int64]
     rank: NDArray[np.int64]
     truth: NDArray[np.int64]
     ignored: NDArray[np.bool_]
@@ -139,7 +141,13 @@ def match(
     )
     final = np.lexsort((rank, results.image, -results.score, results.label))
     return Matches(
-        results.take(final), rank[final], matched[final], ignored[final], overlap[final], positives
+        results.take(final),
+        given[final],
+        rank[final],
+        matched[final],
+        ignored[final],
+        overlap[final],
+        positives,
     )
 
 
